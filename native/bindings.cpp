@@ -1,0 +1,249 @@
+// The Python module: unpack arrays, check what only the arrays know, release the GIL, call.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "pool.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace pullback;
+
+namespace {
+
+using Input = nb::ndarray<nb::ro, nb::device::cpu>;
+using Output = nb::ndarray<nb::device::cpu>;
+using Triple = std::vector<double>;
+
+// What a call asks for, made once by Python and kept.
+struct Request {
+    Plan plan{};
+    Lattice lattice{};
+    std::vector<double> fill;
+};
+
+Request make_request(const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
+                     std::vector<double> fill, int kind, const std::vector<int64_t>& lattice, const Triple& scale_in,
+                     const Triple& offset_in, const Triple& scale_out, const Triple& offset_out) {
+    Request request;
+    Plan& plan = request.plan;
+    plan.ndim = static_cast<int>(interpolation.size());
+    const size_t d = interpolation.size();
+    if (d < 1 || d > max_ndim || border.size() != d || scale_in.size() != d || offset_in.size() != d ||
+        scale_out.size() != d || offset_out.size() != d || lattice.size() != 3 || fill.empty())
+        throw std::invalid_argument("Request: entries do not fit the number of axes");
+    for (size_t i = 0; i < d; ++i) {
+        plan.interpolation[i] = static_cast<Interpolation>(interpolation[i]);
+        plan.border[i] = static_cast<Border>(border[i]);
+        plan.scale_in[i] = scale_in[i];
+        plan.offset_in[i] = offset_in[i];
+        plan.scale_out[i] = scale_out[i];
+        plan.offset_out[i] = offset_out[i];
+    }
+    plan.crop = crop;
+    plan.kind = static_cast<LatticeKind>(kind);
+    std::copy(lattice.begin(), lattice.end(), request.lattice.size);
+    request.fill = std::move(fill);
+    return request;
+}
+
+DType dtype_of(const nb::dlpack::dtype& dtype) {
+    if (dtype == nb::dtype<uint8_t>()) return DType::u8;
+    if (dtype == nb::dtype<float>()) return DType::f32;
+    if (dtype == nb::dtype<double>()) return DType::f64;
+    throw nb::type_error("the kernels take arrays of uint8, float32 and float64");
+}
+
+void expect(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+// (batch, channel, *spatial)
+template <class Array>
+Image image_of(const Request& request, const Array& array) {
+    const int d = request.plan.ndim;
+    expect(static_cast<int>(array.ndim()) == 2 + d, "an image must have the axes (batch, channel, *spatial)");
+    Image image{};
+    image.data = const_cast<void*>(static_cast<const void*>(array.data()));
+    image.dtype = dtype_of(array.dtype());
+    image.batch = static_cast<int64_t>(array.shape(0));
+    image.channels = static_cast<int64_t>(array.shape(1));
+    image.batch_stride = array.stride(0);
+    image.channel_stride = array.stride(1);
+    for (int i = 0; i < d; ++i) {
+        image.size[i] = static_cast<int64_t>(array.shape(2 + i));
+        image.stride[i] = array.stride(2 + i);
+        expect(image.size[i] < void_index, "a side of the image is too long");
+    }
+    return image;
+}
+
+// (batch, channel, z, y, x) or (batch, channel, z, y, x, component)
+template <class Array>
+Values values_of(const Request& request, const Array& array, int64_t batch, int64_t channels, bool components) {
+    expect(static_cast<int>(array.ndim()) == 5 + components, "values must have the axes (batch, channel, z, y, x)");
+    expect(static_cast<int64_t>(array.shape(0)) == batch && static_cast<int64_t>(array.shape(1)) == channels,
+           "values do not fit the batch and the channels of the call");
+    Values values{};
+    values.data = const_cast<void*>(static_cast<const void*>(array.data()));
+    values.dtype = dtype_of(array.dtype());
+    values.batch_stride = array.stride(0);
+    values.channel_stride = array.stride(1);
+    for (int i = 0; i < 3; ++i) {
+        expect(static_cast<int64_t>(array.shape(2 + i)) == request.lattice.size[i],
+               "values do not fit the lattice of the call");
+        values.stride[i] = array.stride(2 + i);
+    }
+    if (components) {
+        expect(static_cast<int>(array.shape(5)) == request.plan.ndim, "a gradient has one component a coordinate");
+        values.component_stride = array.stride(5);
+    }
+    return values;
+}
+
+// given: (batch, z, y, x, d); affine: (batch, d, d + 1)
+template <class Array>
+Geometry geometry_of(const Request& request, const Array& array) {
+    const int d = request.plan.ndim;
+    Geometry geometry{};
+    geometry.data = const_cast<void*>(static_cast<const void*>(array.data()));
+    geometry.dtype = dtype_of(array.dtype());
+    expect(geometry.dtype != DType::u8, "a geometry must be float32 or float64");
+    geometry.batch = static_cast<int64_t>(array.shape(0));
+    geometry.batch_stride = array.stride(0);
+    if (request.plan.kind == LatticeKind::given) {
+        expect(array.ndim() == 5 && static_cast<int>(array.shape(4)) == d,
+               "coordinates must have the axes (batch, z, y, x, d)");
+        for (int i = 0; i < 3; ++i) {
+            expect(static_cast<int64_t>(array.shape(1 + i)) == request.lattice.size[i],
+                   "coordinates do not fit the lattice of the call");
+            geometry.stride[i] = array.stride(1 + i);
+        }
+        geometry.component_stride = array.stride(4);
+    } else {
+        expect(array.ndim() == 3 && static_cast<int>(array.shape(1)) == d && static_cast<int>(array.shape(2)) == d + 1,
+               "matrices must have the axes (batch, d, d + 1)");
+        geometry.row_stride = array.stride(1);
+        geometry.component_stride = array.stride(2);
+    }
+    return geometry;
+}
+
+Call make_call(const Request& request, const Image& image, const Geometry& geometry) {
+    Call call{};
+    call.plan = request.plan;
+    call.lattice = request.lattice;
+    call.image = image;
+    call.geometry = geometry;
+    call.batch = std::max(image.batch, geometry.batch);
+    expect((image.batch == 1 || image.batch == call.batch) && (geometry.batch == 1 || geometry.batch == call.batch),
+           "the batches of image and geometry do not broadcast");
+    expect(request.fill.size() == 1 || static_cast<int64_t>(request.fill.size()) == image.channels,
+           "fill must hold one value or one a channel");
+    call.fill = request.fill.data();
+    call.fill_count = static_cast<int64_t>(request.fill.size());
+    return call;
+}
+
+void py_pull(const Request& request, const Input& image, const Input& geometry, const Output& out) {
+    Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
+    call.values = values_of(request, out, call.batch, call.image.channels, false);
+    nb::gil_scoped_release release;
+    pull(call);
+}
+
+void py_gradient(const Request& request, const Input& image, const Input& geometry, const Output& out) {
+    Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
+    call.values = values_of(request, out, call.batch, call.image.channels, true);
+    nb::gil_scoped_release release;
+    gradient(call);
+}
+
+void py_push(const Request& request, const Input& values, const Input& geometry, const Output& grad_image) {
+    const Image target = image_of(request, grad_image);
+    expect(target.dtype != DType::u8, "values are scattered into float32 or float64");
+    Call call = make_call(request, target, geometry_of(request, geometry));
+    call.grad_image = target;
+    call.values = values_of(request, values, call.batch, target.channels, false);
+    nb::gil_scoped_release release;
+    backward(call);
+}
+
+void py_vjp(const Request& request, const Input& image, const Input& geometry, const Input& cotangent,
+            const std::optional<Output>& grad_image, const std::optional<Output>& grad_geometry) {
+    Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
+    call.values = values_of(request, cotangent, call.batch, call.image.channels, false);
+    // what the image's samples are summed in
+    const DType real = call.image.dtype == DType::f64 ? DType::f64 : DType::f32;
+    if (grad_image) {
+        call.grad_image = image_of(request, *grad_image);
+        expect(call.grad_image.dtype == real && call.grad_image.batch == call.image.batch &&
+                   call.grad_image.channels == call.image.channels &&
+                   std::equal(call.image.size, call.image.size + request.plan.ndim, call.grad_image.size),
+               "the image's gradient does not fit the image");
+    }
+    if (grad_geometry) {
+        call.grad_geometry = geometry_of(request, *grad_geometry);
+        expect(call.grad_geometry.batch == call.geometry.batch, "the geometry's gradient does not fit the geometry");
+    }
+    nb::gil_scoped_release release;
+    backward(call);
+}
+
+std::vector<std::string> py_available_isas() {
+    std::vector<std::string> names;
+    for (const char* const* name = available_isas(); *name; ++name) names.emplace_back(*name);
+    return names;
+}
+
+void py_set_isa(const std::string& name) {
+    if (set_isa(name.c_str())) return;
+    std::string known;
+    for (const std::string& isa : py_available_isas()) known += (known.empty() ? "" : ", ") + isa;
+    throw nb::value_error(("PULLBACK_ISA: '" + name + "' is not available on this machine; choose one of " + known).c_str());
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "The compiled kernels. Arrays come in canonical form, as pullback.backends lays them out.";
+    nb::class_<Request>(m, "Request", "The frozen plan of a call, in the kernels' terms.")
+        .def("__init__",
+             [](Request* self, const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
+                const std::vector<double>& fill, int kind, const std::vector<int64_t>& lattice, const Triple& scale_in,
+                const Triple& offset_in, const Triple& scale_out, const Triple& offset_out) {
+                 new (self) Request(make_request(interpolation, border, crop, fill, kind, lattice, scale_in, offset_in,
+                                                 scale_out, offset_out));
+             },
+             "interpolation"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "lattice"_a, "scale_in"_a, "offset_in"_a,
+             "scale_out"_a, "offset_out"_a);
+    m.def("pull", &py_pull, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
+          "Write the values of `image` at the points of `geometry` to `out`.");
+    m.def("gradient", &py_gradient, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
+          "Write the derivative of the values with respect to the coordinates to `out`.");
+    m.def("push", &py_push, "request"_a, "values"_a.noconvert(), "geometry"_a.noconvert(), "grad_image"_a.noconvert(),
+          "Add the transpose of `pull`, applied to `values`, to `grad_image`.");
+    m.def("vjp", &py_vjp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "cotangent"_a.noconvert(),
+          "grad_image"_a.none(), "grad_geometry"_a.none(),
+          "Add the gradient in the image to `grad_image`, write the one in the geometry to `grad_geometry`.");
+    m.def("available_isas", &py_available_isas, "Instruction sets compiled in and supported here, best last.");
+    m.def("isa", &active_isa, "The instruction set in use.");
+    m.def("set_isa", &py_set_isa, "name"_a, "Choose the instruction set for all further calls.");
+    m.def("num_threads", &thread_count, "How many threads a call may use.");
+    m.def("set_num_threads", &set_thread_count, "count"_a, "Set how many threads a call may use.");
+
+    if (const char* name = std::getenv("PULLBACK_ISA"))
+        if (*name) py_set_isa(name);
+}

@@ -1,0 +1,192 @@
+#include "dispatch.hpp"
+
+#include <atomic>
+#include <cstring>
+#include <vector>
+
+#include "pool.hpp"
+
+namespace pullback {
+namespace {
+
+struct InstructionSet {
+    const char* name;
+    const Kernels* kernels;
+};
+
+std::vector<InstructionSet> find_isas() {
+    std::vector<InstructionSet> found{{"baseline", &baseline::kernels}};
+#if defined(PULLBACK_X86_64)
+    __builtin_cpu_init();
+    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+                    __builtin_cpu_supports("bmi2");
+    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                    __builtin_cpu_supports("avx512vl");
+    if (v3) found.push_back({"x86-64-v3", &x86_64_v3::kernels});
+    if (v4) found.push_back({"x86-64-v4", &x86_64_v4::kernels});
+#endif
+    return found;
+}
+
+const std::vector<InstructionSet>& isas() {
+    static const std::vector<InstructionSet> found = find_isas();
+    return found;
+}
+
+std::atomic<const InstructionSet*>& active() {
+    static std::atomic<const InstructionSet*> chosen{&isas().back()};
+    return chosen;
+}
+
+const Kernels& kernels() { return *active().load()->kernels; }
+
+int64_t samples_per_point(const Plan& plan) { return int64_t(1) << plan.ndim; }
+
+int64_t work_of(const Call& call, int64_t channels) {
+    return call.batch * point_count(call.lattice) * (channels + 1) * samples_per_point(call.plan) / 2;
+}
+
+bool same_strides(const Call& call) {
+    for (int d = 0; d < call.plan.ndim; ++d)
+        if (call.image.stride[d] != call.grad_image.stride[d]) return false;
+    return true;
+}
+
+// Everything of the backward pass of one batch entry at once: entries share neither image nor geometry.
+void backward_by_entry(const Call& call, const BackwardTask& whole) {
+    parallel_for(call.batch, 4 * work_of(call, call.image.channels), [&](int64_t b) {
+        BackwardTask task = whole;
+        task.batch_begin = b;
+        task.batch_end = b + 1;
+        kernels().backward(call, task);
+    });
+}
+
+void backward_geometry(const Call& call, const BackwardTask& whole) {
+    const int64_t chunks = chunk_count(call.lattice);
+    parallel_for(call.geometry.batch * chunks, 2 * work_of(call, call.image.channels), [&](int64_t i) {
+        BackwardTask task = whole;
+        task.image = false;
+        task.chunk_begin = i % chunks;
+        task.chunk_end = task.chunk_begin + 1;
+        if (call.geometry.batch > 1) {
+            task.batch_begin = i / chunks;
+            task.batch_end = task.batch_begin + 1;
+        }
+        kernels().backward(call, task);
+    });
+}
+
+// Tasks own disjoint parts of the gradient: an image each, then some of its channels, then a band of its rows. However
+// it is cut, every sample receives its contributions in the same order.
+void backward_image(const Call& call, const BackwardTask& whole) {
+    const Image& target = call.grad_image;
+    const int64_t wanted = thread_count();
+    const int64_t channel_parts =
+        target.batch >= wanted ? 1 : (target.channels < wanted ? target.channels : wanted);
+    int64_t bands = target.batch * channel_parts >= wanted ? 1 : wanted;
+    if (bands > target.size[0]) bands = target.size[0] > 0 ? target.size[0] : 1;
+    const int64_t tasks = target.batch * channel_parts * bands;
+    parallel_for(tasks, 2 * work_of(call, target.channels), [&](int64_t i) {
+        BackwardTask task = whole;
+        task.geometry = false;
+        const int64_t band = i % bands, part = i / bands % channel_parts, n = i / (bands * channel_parts);
+        task.band_begin = target.size[0] * band / bands;
+        task.band_end = target.size[0] * (band + 1) / bands;
+        task.channel_begin = target.channels * part / channel_parts;
+        task.channel_end = target.channels * (part + 1) / channel_parts;
+        if (target.batch > 1) {
+            task.batch_begin = n;
+            task.batch_end = n + 1;
+        }
+        kernels().backward(call, task);
+    });
+}
+
+// The matrix's gradient from the moments of the coordinates' cotangents, in the units of both frames.
+template <class C>
+void reduce_matrix(const Call& call) {
+    const Plan& plan = call.plan;
+    const int D = plan.ndim;
+    const int64_t chunks = chunk_count(call.lattice);
+    for (int64_t m = 0; m < call.geometry.batch; ++m) {
+        double record[max_partials] = {};
+        for (int64_t chunk = 0; chunk < chunks; ++chunk)
+            for (int k = 0; k < D * (D + 1); ++k)
+                record[k] += call.partial_sums[(m * chunks + chunk) * D * (D + 1) + k];
+        for (int d = 0; d < D; ++d) {
+            C* row = static_cast<C*>(call.grad_geometry.data) + m * call.grad_geometry.batch_stride +
+                     d * call.grad_geometry.row_stride;
+            const double constant = record[d * (D + 1) + D];
+            for (int e = 0; e < D; ++e) {
+                const double moment = record[d * (D + 1) + e] - plan.offset_out[e] * constant;
+                row[e * call.grad_geometry.component_stride] =
+                    static_cast<C>(plan.scale_in[d] * moment / plan.scale_out[e]);
+            }
+            row[D * call.grad_geometry.component_stride] = static_cast<C>(plan.scale_in[d] * constant);
+        }
+    }
+}
+
+template <class Kernel>
+void for_each_chunk(const Call& call, int64_t work, Kernel kernel) {
+    const int64_t chunks = chunk_count(call.lattice);
+    parallel_for(call.batch * chunks, work, [&](int64_t i) { kernel(call, i / chunks, i % chunks); });
+}
+
+}  // namespace
+
+const char* const* available_isas() {
+    static const std::vector<const char*> names = [] {
+        std::vector<const char*> result;
+        for (const InstructionSet& isa : isas()) result.push_back(isa.name);
+        result.push_back(nullptr);
+        return result;
+    }();
+    return names.data();
+}
+
+const char* active_isa() { return active().load()->name; }
+
+bool set_isa(const char* name) {
+    for (const InstructionSet& isa : isas())
+        if (std::strcmp(isa.name, name) == 0) {
+            active().store(&isa);
+            return true;
+        }
+    return false;
+}
+
+void pull(const Call& call) { for_each_chunk(call, work_of(call, call.image.channels), kernels().pull); }
+
+void gradient(const Call& call) { for_each_chunk(call, 2 * work_of(call, call.image.channels), kernels().gradient); }
+
+void backward(const Call& given) {
+    Call call = given;
+    const bool image = call.grad_image.data != nullptr, geometry = call.grad_geometry.data != nullptr;
+    const bool matrix = geometry && call.plan.kind == LatticeKind::affine;
+    std::vector<double> partial_sums;
+    if (matrix) {
+        const int records = call.plan.ndim * (call.plan.ndim + 1);
+        partial_sums.assign(static_cast<size_t>(call.geometry.batch * chunk_count(call.lattice) * records), 0.0);
+        call.partial_sums = partial_sums.data();
+    }
+    const BackwardTask whole{0, call.batch, 0, chunk_count(call.lattice), 0, call.image.channels,
+                             0, image ? call.grad_image.size[0] : 0, image, geometry};
+    const bool own_entries = call.image.batch == call.batch && call.geometry.batch == call.batch;
+    if (image && geometry && own_entries && (call.batch >= thread_count()) && same_strides(call)) {
+        backward_by_entry(call, whole);
+    } else {
+        if (geometry) backward_geometry(call, whole);
+        if (image) backward_image(call, whole);
+    }
+    if (matrix) {
+        if (call.grad_geometry.dtype == DType::f32)
+            reduce_matrix<float>(call);
+        else
+            reduce_matrix<double>(call);
+    }
+}
+
+}  // namespace pullback

@@ -1,0 +1,19 @@
+// From a call to its tasks: which instruction set runs them, and how the work is cut for the threads.
+#pragma once
+
+#include "kernels.hpp"
+
+namespace pullback {
+
+// Instruction sets that were compiled in and that this machine has, best last; a null name ends the list.
+const char* const* available_isas();
+const char* active_isa();
+// False where `name` is not available here.
+bool set_isa(const char* name);
+
+void pull(const Call& call);
+void gradient(const Call& call);
+// Adds to call.grad_image, and writes call.grad_geometry; either may have null data, and is then left out.
+void backward(const Call& call);
+
+}  // namespace pullback

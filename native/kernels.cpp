@@ -1,0 +1,195 @@
+// The kernels of one instruction set: the build compiles this file once for each, with PULLBACK_ISA_NAMESPACE as its name.
+// Nothing here may be shared between instruction sets, so there are no standard containers and no inline functions of
+// the standard library but mathematics.
+#include "kernels.hpp"
+
+#include "jet.hpp"
+#include "pull.hpp"
+#include "push.hpp"
+#include "reduce.hpp"
+#include "values.hpp"
+
+namespace pullback {
+namespace PULLBACK_ISA_NAMESPACE {
+
+namespace {
+
+// Calls visit(begin, count) for each block of the chunk.
+template <class Visit>
+void for_each_block(const Lattice& lattice, int64_t chunk, Visit visit) {
+    const int64_t points = point_count(lattice);
+    const int64_t end = (chunk + 1) * points_per_task < points ? (chunk + 1) * points_per_task : points;
+    for (int64_t begin = chunk * points_per_task; begin < end; begin += block_points)
+        visit(begin, static_cast<int>(end - begin < block_points ? end - begin : block_points));
+}
+
+template <class T>
+const T* channel_of(const Image& image, int64_t batch, int64_t channel) {
+    return static_cast<const T*>(image.data) + (image.batch == 1 ? 0 : batch * image.batch_stride) +
+           channel * image.channel_stride;
+}
+
+template <class Real>
+Real fill_of(const Call& call, int64_t channel) {
+    return static_cast<Real>(call.fill[call.fill_count == 1 ? 0 : channel]);
+}
+
+template <class T, class Real, int D>
+void pull(const Call& call, int64_t batch, int64_t chunk) {
+    const View<D> view = view_of<D>(call.plan, call.image);
+    Cells<Real, D> cells;
+    alignas(64) Real value[block_points];
+    for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+        cells.position.count = count;
+        locate(call, batch, begin, cells.position);
+        find_cells(view, cells);
+        for (int64_t c = 0; c < call.image.channels; ++c) {
+            pull_block(view, cells, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c), value);
+            store_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
+                         begin, count, value);
+        }
+    });
+}
+
+template <class T, class Real, int D>
+void gradient(const Call& call, int64_t batch, int64_t chunk) {
+    const View<D> view = view_of<D>(call.plan, call.image);
+    Cells<Real, D> cells;
+    alignas(64) Real slope[D][block_points];
+    for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+        cells.position.count = count;
+        locate(call, batch, begin, cells.position);
+        find_cells(view, cells);
+        for (int64_t c = 0; c < call.image.channels; ++c) {
+            jet_block(view, cells, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c), slope);
+            for (int d = 0; d < D; ++d) {
+                const Real scale = static_cast<Real>(call.plan.scale_in[d]);
+                for (int i = 0; i < count; ++i) slope[d][i] *= scale;
+                store_values(call.lattice, call.values,
+                             batch * call.values.batch_stride + c * call.values.channel_stride +
+                                 d * call.values.component_stride,
+                             begin, count, slope[d]);
+            }
+        }
+    });
+}
+
+// A task that asks for both gradients relies on the image and its gradient having the same strides.
+template <class T, class Real, int D>
+void backward(const Call& call, const BackwardTask& task) {
+    const View<D> view = view_of<D>(call.plan, task.geometry ? call.image : call.grad_image);
+    const Band band{task.band_begin, task.band_end,
+                    task.band_begin == 0 && task.band_end == call.grad_image.size[0]};
+    const bool affine = call.plan.kind == LatticeKind::affine;
+    const bool shared_geometry = call.geometry.batch == 1;
+    Cells<Real, D> cells;
+    alignas(64) Real value[block_points], slope[D][block_points], x_bar[D][block_points];
+
+    const auto locate_block = [&](int64_t b, int64_t begin) {
+        locate(call, b, begin, cells.position);
+        find_cells(view, cells);
+    };
+    const auto store_geometry = [&](int64_t b, int64_t chunk, int64_t begin, int count) {
+        const int64_t m = shared_geometry ? 0 : b;
+        if (affine)
+            add_matrix_moments<Real, D>(call.lattice, begin, count, x_bar,
+                                        call.partial_sums + (m * chunk_count(call.lattice) + chunk) * D * (D + 1));
+        else if (call.grad_geometry.dtype == DType::f32)
+            store_coordinates<float, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
+        else
+            store_coordinates<double, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
+    };
+    const auto clear = [&] {
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < block_points; ++i) x_bar[d][i] = 0;
+    };
+    const auto backward_block = [&](int64_t b, int64_t begin, int count) {
+        const Overlap part = task.image ? overlap(view, cells, band) : Overlap::none;
+        for (int64_t c = task.channel_begin; c < task.channel_end; ++c) {
+            load_values(call.lattice, call.values, b * call.values.batch_stride + c * call.values.channel_stride, begin,
+                        count, value);
+            if (task.geometry) {
+                jet_block(view, cells, channel_of<T>(call.image, b, c), fill_of<Real>(call, c), slope);
+                for (int d = 0; d < D; ++d)
+                    for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * slope[d][i];
+            }
+            if (task.image)
+                push_block(view, cells, part, band, value,
+                           const_cast<Real*>(channel_of<Real>(call.grad_image, b, c)));
+        }
+    };
+
+    for (int64_t chunk = task.chunk_begin; chunk < task.chunk_end; ++chunk) {
+        for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+            cells.position.count = count;
+            if (shared_geometry) {
+                locate_block(0, begin);
+                clear();
+            }
+            for (int64_t b = task.batch_begin; b < task.batch_end; ++b) {
+                if (!shared_geometry) {
+                    locate_block(b, begin);
+                    clear();
+                }
+                backward_block(b, begin, count);
+                if (task.geometry && !shared_geometry) store_geometry(b, chunk, begin, count);
+            }
+            if (task.geometry && shared_geometry) store_geometry(0, chunk, begin, count);
+        });
+    }
+}
+
+template <class T, class Real>
+struct Typed {
+    static void pull(const Call& call, int64_t batch, int64_t chunk) {
+        switch (call.plan.ndim) {
+            case 1: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 1>(call, batch, chunk);
+            case 2: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 2>(call, batch, chunk);
+            case 3: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 3>(call, batch, chunk);
+        }
+    }
+    static void gradient(const Call& call, int64_t batch, int64_t chunk) {
+        switch (call.plan.ndim) {
+            case 1: return PULLBACK_ISA_NAMESPACE::gradient<T, Real, 1>(call, batch, chunk);
+            case 2: return PULLBACK_ISA_NAMESPACE::gradient<T, Real, 2>(call, batch, chunk);
+            case 3: return PULLBACK_ISA_NAMESPACE::gradient<T, Real, 3>(call, batch, chunk);
+        }
+    }
+    static void backward(const Call& call, const BackwardTask& task) {
+        switch (call.plan.ndim) {
+            case 1: return PULLBACK_ISA_NAMESPACE::backward<T, Real, 1>(call, task);
+            case 2: return PULLBACK_ISA_NAMESPACE::backward<T, Real, 2>(call, task);
+            case 3: return PULLBACK_ISA_NAMESPACE::backward<T, Real, 3>(call, task);
+        }
+    }
+};
+
+// Runs visit(Typed<T, Real>) for the dtype of the samples and the type that they are summed in.
+template <class Visit>
+void with_types(DType dtype, Visit visit) {
+    switch (dtype) {
+        case DType::u8: return visit(Typed<uint8_t, float>());
+        case DType::f32: return visit(Typed<float, float>());
+        case DType::f64: return visit(Typed<double, double>());
+    }
+}
+
+void pull_any(const Call& call, int64_t batch, int64_t chunk) {
+    with_types(call.image.dtype, [&](auto typed) { typed.pull(call, batch, chunk); });
+}
+
+void gradient_any(const Call& call, int64_t batch, int64_t chunk) {
+    with_types(call.image.dtype, [&](auto typed) { typed.gradient(call, batch, chunk); });
+}
+
+void backward_any(const Call& call, const BackwardTask& task) {
+    with_types(task.geometry ? call.image.dtype : call.grad_image.dtype,
+               [&](auto typed) { typed.backward(call, task); });
+}
+
+}  // namespace
+
+const Kernels kernels{pull_any, gradient_any, backward_any};
+
+}  // namespace PULLBACK_ISA_NAMESPACE
+}  // namespace pullback

@@ -1,0 +1,36 @@
+// The table of kernels that each instruction set provides. A kernel does one task of a call; tasks may run in any order.
+#pragma once
+
+#include "params.hpp"
+
+namespace pullback {
+
+// What part of a backward pass a task does. Batch entries are those of the output.
+struct BackwardTask {
+    int64_t batch_begin, batch_end;
+    int64_t chunk_begin, chunk_end;      // of points_per_task points
+    int64_t channel_begin, channel_end;  // for the image's gradient; the geometry's sums over all
+    int64_t band_begin, band_end;        // rows of the image's first axis
+    bool image, geometry;
+};
+
+struct Kernels {
+    void (*pull)(const Call&, int64_t batch, int64_t chunk);
+    void (*gradient)(const Call&, int64_t batch, int64_t chunk);
+    void (*backward)(const Call&, const BackwardTask&);
+};
+
+#define PULLBACK_DECLARE_KERNELS(isa) \
+    namespace isa {                   \
+    extern const Kernels kernels;     \
+    }
+PULLBACK_DECLARE_KERNELS(baseline)
+PULLBACK_DECLARE_KERNELS(x86_64_v3)
+PULLBACK_DECLARE_KERNELS(x86_64_v4)
+#undef PULLBACK_DECLARE_KERNELS
+
+static inline int64_t chunk_count(const Lattice& lattice) {
+    return (point_count(lattice) + points_per_task - 1) / points_per_task;
+}
+
+}  // namespace pullback

@@ -1,0 +1,135 @@
+// Where the coordinates of a block of output points come from, and the cell of the image that each point falls in.
+#pragma once
+
+#include <cmath>
+
+#include "params.hpp"
+
+namespace pullback {
+namespace PULLBACK_ISA_NAMESPACE {
+
+// Kernels work on blocks of this many consecutive points of the output lattice.
+constexpr int block_points = 256;
+
+// floor(x) and x - floor(x), axis by axis.
+template <class Real, int D>
+struct Position {
+    int count;
+    alignas(64) int32_t floor[D][block_points];
+    alignas(64) Real fraction[D][block_points];
+};
+
+// Calls visit(z, y, x, first, n) for each piece of a row in `count` points from `begin` on, in order; the piece holds
+// the points first .. first + n of the range, from (z, y, x) on.
+template <class Visit>
+inline void for_each_row(const Lattice& lattice, int64_t begin, int count, Visit visit) {
+    const int64_t row_size = lattice.size[2];
+    int64_t x = begin % row_size, row = begin / row_size;
+    for (int first = 0; first < count;) {
+        const int64_t left_in_row = row_size - x;
+        const int n = left_in_row < count - first ? static_cast<int>(left_in_row) : count - first;
+        visit(row / lattice.size[1], row % lattice.size[1], x, first, n);
+        first += n;
+        x = 0;
+        ++row;
+    }
+}
+
+// An affine map from output indices to image indices, with both frames folded in.
+template <int D>
+struct IndexMap {
+    double linear[D][D];
+    double constant[D];
+};
+
+template <class C, int D>
+IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch) {
+    IndexMap<D> map;
+    const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
+    for (int d = 0; d < D; ++d) {
+        const C* row = matrix + d * geometry.row_stride;
+        map.constant[d] = plan.scale_in[d] * static_cast<double>(row[D * geometry.component_stride]) + plan.offset_in[d];
+        for (int e = 0; e < D; ++e) {
+            map.linear[d][e] =
+                plan.scale_in[d] * static_cast<double>(row[e * geometry.component_stride]) / plan.scale_out[e];
+            map.constant[d] -= map.linear[d][e] * plan.offset_out[e];
+        }
+    }
+    return map;
+}
+
+// The cell of coordinate x, held within +-void_index: its floor and the fraction in it. The comparisons send NaN to
+// -void_index.
+template <class Work, class Real>
+inline void place(Work x, int32_t& floor, Real& fraction) {
+    constexpr Work limit = static_cast<Work>(void_index);
+    x = x > -limit ? x : -limit;
+    x = x < limit ? x : limit;
+    const Work below = std::floor(x);
+    floor = static_cast<int32_t>(below);
+    fraction = static_cast<Real>(x - below);
+}
+
+template <class Real, int D>
+void locate_affine(const IndexMap<D>& map, const Lattice& lattice, int64_t begin, Position<Real, D>& position) {
+    for_each_row(lattice, begin, position.count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
+        const double index[3] = {static_cast<double>(z), static_cast<double>(y), static_cast<double>(x)};
+        for (int d = 0; d < D; ++d) {
+            double base = map.constant[d];
+            for (int e = 0; e + 1 < D; ++e) base += map.linear[d][e] * index[3 - D + e];
+            const double step = map.linear[d][D - 1], start = index[2];
+            int32_t* __restrict floor = position.floor[d] + first;
+            Real* __restrict fraction = position.fraction[d] + first;
+            for (int i = 0; i < n; ++i) place(base + step * (start + i), floor[i], fraction[i]);
+        }
+    });
+}
+
+template <class C, class Work, class Real, int D>
+void locate_given(const Plan& plan, const Geometry& geometry, const Lattice& lattice, int64_t batch, int64_t begin,
+                  Position<Real, D>& position) {
+    const C* data = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
+    const int64_t stride = geometry.stride[2];
+    for_each_row(lattice, begin, position.count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
+        const C* row = data + z * geometry.stride[0] + y * geometry.stride[1] + x * stride;
+        for (int d = 0; d < D; ++d) {
+            const C* __restrict component = row + d * geometry.component_stride;
+            const Work scale = static_cast<Work>(plan.scale_in[d]), offset = static_cast<Work>(plan.offset_in[d]);
+            int32_t* __restrict floor = position.floor[d] + first;
+            Real* __restrict fraction = position.fraction[d] + first;
+            if (stride == D) {
+                for (int i = 0; i < n; ++i)
+                    place(scale * static_cast<Work>(component[i * D]) + offset, floor[i], fraction[i]);
+            } else {
+                for (int i = 0; i < n; ++i)
+                    place(scale * static_cast<Work>(component[i * stride]) + offset, floor[i], fraction[i]);
+            }
+        }
+    });
+}
+
+inline bool is_index_frame(const Plan& plan) {
+    for (int d = 0; d < plan.ndim; ++d)
+        if (plan.scale_in[d] != 1 || plan.offset_in[d] != 0) return false;
+    return true;
+}
+
+// The positions of `position.count` points from `begin` on, for one batch entry.
+template <class Real, int D>
+void locate(const Call& call, int64_t batch, int64_t begin, Position<Real, D>& position) {
+    const bool is_float = call.geometry.dtype == DType::f32;
+    if (call.plan.kind == LatticeKind::affine) {
+        const IndexMap<D> map = is_float ? index_map<float, D>(call.plan, call.geometry, batch)
+                                         : index_map<double, D>(call.plan, call.geometry, batch);
+        locate_affine<Real, D>(map, call.lattice, begin, position);
+    } else if (!is_float) {
+        locate_given<double, double>(call.plan, call.geometry, call.lattice, batch, begin, position);
+    } else if (sizeof(Real) == sizeof(float) && is_index_frame(call.plan)) {
+        locate_given<float, float>(call.plan, call.geometry, call.lattice, batch, begin, position);
+    } else {
+        locate_given<float, double>(call.plan, call.geometry, call.lattice, batch, begin, position);
+    }
+}
+
+}  // namespace PULLBACK_ISA_NAMESPACE
+}  // namespace pullback

@@ -1,0 +1,90 @@
+// What crosses into a kernel: plain structs, pointers, and the codes that src/pullback/_plan.py knows by name.
+#pragma once
+
+#include <cstdint>
+
+namespace pullback {
+
+constexpr int max_ndim = 3;
+
+// Sides of an image are shorter than this; a coordinate that reaches it in magnitude, or is NaN, reads `fill`.
+constexpr int32_t void_index = 1 << 30;
+
+enum class Interpolation : int { nearest = 0, linear = 1 };
+enum class Border : int { constant = 0, edge = 1, reflect = 2, symmetric = 3, wrap = 4 };
+enum class LatticeKind : int { given = 0, affine = 1 };
+enum class DType : int { u8 = 0, f32 = 1, f64 = 2 };
+
+// How samples are read, and in which frames coordinates are written: everything about a call but its arrays.
+struct Plan {
+    int ndim;
+    Interpolation interpolation[max_ndim];
+    Border border[max_ndim];
+    bool crop;
+    LatticeKind kind;
+    // index = scale * coordinate + offset, on the image and on the output lattice
+    double scale_in[max_ndim], offset_in[max_ndim];
+    double scale_out[max_ndim], offset_out[max_ndim];
+};
+
+// An image or a cotangent of one, (batch, channel, *spatial); strides in elements, spatial axes `ndim` of the plan.
+struct Image {
+    void* data;
+    DType dtype;
+    int64_t batch, channels;
+    int64_t batch_stride, channel_stride;
+    int64_t size[max_ndim];
+    int64_t stride[max_ndim];
+};
+
+// Values on the output lattice, (batch, channel, z, y, x); a lattice of fewer axes has leading ones.
+// `component_stride` is used by gradients alone, whose last axis holds one entry a coordinate.
+struct Values {
+    void* data;
+    DType dtype;
+    int64_t batch_stride, channel_stride, component_stride;
+    int64_t stride[3];
+};
+
+// The coordinates (batch, z, y, x, d) or the matrices (batch, d, d + 1), float32 or float64.
+struct Geometry {
+    void* data;
+    DType dtype;
+    int64_t batch;
+    int64_t batch_stride;
+    int64_t stride[3];         // given: over the output lattice
+    int64_t component_stride;  // given: over the coordinates of a point; affine: over a row of the matrix
+    int64_t row_stride;        // affine
+};
+
+struct Lattice {
+    int64_t size[3];
+};
+
+// Functions in headers that every instruction set includes have internal linkage: the linker must not merge them.
+static inline int64_t point_count(const Lattice& lattice) {
+    return lattice.size[0] * lattice.size[1] * lattice.size[2];
+}
+
+// One call of one operation. Null `data` marks what is not asked for.
+struct Call {
+    Plan plan;
+    Lattice lattice;
+    int64_t batch;  // of the output: the larger of the image's and the geometry's
+    Image image;
+    Geometry geometry;
+    Values values;            // pull: written; push and vjp: the cotangent, read; gradient: written
+    Image grad_image;         // push, vjp: added to
+    Geometry grad_geometry;   // vjp: written (given)
+    double* partial_sums;     // vjp, affine: one record of max_partials a task, reduced by the caller in order
+    const double* fill;
+    int64_t fill_count;
+};
+
+constexpr int max_partials = max_ndim * (max_ndim + 1);
+
+// Work is cut into ranges of this many points of the output lattice, whatever the number of threads: partial sums
+// are formed over the same ranges in every run.
+constexpr int64_t points_per_task = 8192;
+
+}  // namespace pullback

@@ -1,0 +1,139 @@
+#include "pool.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace pullback {
+namespace {
+
+// Waking a thread takes some ten microseconds; below this many steps (samples read, about a nanosecond each) it does not pay.
+constexpr int64_t work_worth_a_thread = 20000;
+
+struct Job {
+    const std::function<void(int64_t)>* task;
+    int64_t count;
+    int helpers_wanted;              // guarded by Pool::mutex
+    int helpers_inside = 0;          // guarded by Pool::mutex
+    std::atomic<int64_t> next{0};
+
+    void run() {
+        for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) (*task)(i);
+    }
+};
+
+class Pool {
+public:
+    void run(Job& job, int helpers) {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            while (workers_ < helpers) {
+                std::thread([this] { work(); }).detach();
+                ++workers_;
+            }
+            job.helpers_wanted = helpers;
+            jobs_.push_back(&job);
+        }
+        for (int i = 0; i < helpers; ++i) wake_.notify_one();
+        job.run();
+        std::unique_lock<std::mutex> lock(mutex_);
+        withdraw(job);
+        done_.wait(lock, [&] { return job.helpers_inside == 0; });
+    }
+
+private:
+    void work() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            wake_.wait(lock, [&] { return !jobs_.empty(); });
+            Job& job = *jobs_.front();
+            ++job.helpers_inside;
+            if (--job.helpers_wanted == 0) withdraw(job);
+            lock.unlock();
+            job.run();
+            lock.lock();
+            withdraw(job);
+            if (--job.helpers_inside == 0) done_.notify_all();
+        }
+    }
+
+    void withdraw(Job& job) {
+        for (auto it = jobs_.begin(); it != jobs_.end(); ++it)
+            if (*it == &job) {
+                jobs_.erase(it);
+                return;
+            }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable wake_, done_;
+    std::deque<Job*> jobs_;
+    int workers_ = 0;
+};
+
+int default_thread_count() {
+    if (const char* value = std::getenv("PULLBACK_NUM_THREADS")) {
+        const int count = std::atoi(value);
+        if (count > 0) return count;
+    }
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
+#endif
+    const unsigned count = std::thread::hardware_concurrency();
+    return count > 0 ? static_cast<int>(count) : 1;
+}
+
+std::atomic<int>& configured_threads() {
+    static std::atomic<int> count{default_thread_count()};
+    return count;
+}
+
+// The pool is never destroyed: its threads may outlive static objects. A forked child has none of its parent's
+// threads, and its mutex may be held by one of them, so the child starts with a new pool.
+Pool* pool = nullptr;
+std::once_flag pool_made;
+
+Pool& the_pool() {
+    std::call_once(pool_made, [] {
+        pool = new Pool;
+#if defined(__unix__) || defined(__APPLE__)
+        pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
+#endif
+    });
+    return *pool;
+}
+
+}  // namespace
+
+int thread_count() { return configured_threads().load(); }
+
+void set_thread_count(int count) { configured_threads().store(count); }
+
+void parallel_for(int64_t count, int64_t work, const std::function<void(int64_t)>& task) {
+    const int64_t worth = work / work_worth_a_thread + 1;
+    int64_t threads = thread_count();
+    if (threads > count) threads = count;
+    if (threads > worth) threads = worth;
+    if (threads <= 1) {
+        for (int64_t i = 0; i < count; ++i) task(i);
+        return;
+    }
+    Job job;
+    job.task = &task;
+    job.count = count;
+    the_pool().run(job, static_cast<int>(threads) - 1);
+}
+
+}  // namespace pullback

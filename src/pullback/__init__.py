@@ -1,0 +1,45 @@
+"""pullback: fast, exact, differentiable image sampling and spatial transformers.
+
+An image is a function known on a lattice of points. To warp it, walk over the output lattice, ask a transform where
+each point comes from, and interpolate the image there.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pullback._check import LayoutWarning
+from pullback._version import __version__
+from pullback.explanation import Explanation, explain
+from pullback.sampling import gradient, sample, sample_vjp, splat
+from pullback.threads import get_num_threads, set_num_threads
+from pullback.transforms import Affine, Similarity, Transform, Translation
+from pullback.warping import warp, warp_vjp
+
+__all__ = [
+    "Affine",
+    "Explanation",
+    "LayoutWarning",
+    "Similarity",
+    "Transform",
+    "Translation",
+    "__version__",
+    "explain",
+    "get_num_threads",
+    "gradient",
+    "nn",
+    "sample",
+    "sample_vjp",
+    "set_num_threads",
+    "splat",
+    "warp",
+    "warp_vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `pullback.nn`, which needs torch, when it is first asked for."""
+    if name == "nn":
+        return importlib.import_module("pullback.nn")
+    raise AttributeError(f"module 'pullback' has no attribute {name!r}")

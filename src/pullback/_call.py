@@ -1,0 +1,122 @@
+"""One call of a public function: its arguments checked once, its arrays in canonical form, its plan made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from pullback import _check
+from pullback._layout import Layout
+from pullback._plan import LATTICES, Lattice, Plan, frame_of
+from pullback.backends import backend_of
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a backend needs, and how its result goes back to the caller.
+
+    Attributes
+    ----------
+    image : array or tensor, (N, C, *spatial)
+        A view of the caller's image.
+    geometry : array or tensor
+        Coordinates (M, *lattice, d) or matrices (M, d, d + 1).
+    batched : bool
+        Whether the result has a batch axis.
+    """
+
+    function: str
+    backend: ModuleType
+    image: Any
+    geometry: Any
+    lattice: Lattice
+    plan: Plan
+    layout: Layout
+    batched: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the canonical result."""
+        batch = _check.batches(self.function, self.image.shape[0], self.geometry.shape[0], "geometry")
+        return (batch, self.image.shape[1], *self.lattice.shape)
+
+    @property
+    def restored_shape(self) -> tuple[int, ...]:
+        """Shape of the result in the caller's layout."""
+        return self.layout.restored_shape(self.shape, self.batched)
+
+    def canonical(self, values: Any) -> Any:
+        """View an array of the result's shape canonically."""
+        return self.layout.canonical(values, len(self.lattice.shape), self.batched)
+
+    def restore(self, values: Any) -> Any:
+        """View canonical values as the caller expects them."""
+        return self.layout.restore(values, len(self.lattice.shape), self.batched)
+
+    def restore_image(self, image: Any) -> Any:
+        """View a canonical image in the layout of the caller's image."""
+        return self.layout.restore(image, self.layout.ndim, self.layout.batch)
+
+
+def call_at(
+    function: str,
+    image: Any,
+    coords: Any,
+    *,
+    interpolation: Any,
+    border: Any,
+    fill: Any,
+    extent: Any,
+    channel_axis: int | None,
+    frame: str,
+) -> Call:
+    """Return the call that reads `image` at `coords`."""
+    backend = backend_of(image)
+    image = backend.as_image(function, "image", image)
+    coords = backend.as_coordinates(function, coords, image)
+    ndim = _check.coordinates(function, tuple(coords.shape))
+    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
+    if layout.batch:
+        _check.batched_coordinates(function, image.shape[0], tuple(coords.shape))
+    else:
+        coords = coords[None]
+    image = layout.canonical(image, ndim, layout.batch)
+    _check.batches(function, image.shape[0], coords.shape[0], "coords")
+    spatial = tuple(image.shape[2:])
+    plan = _check.plan(function, ndim, image.shape[1], interpolation, border, extent, fill)
+    _check.spatial(function, spatial, border)
+    frame_in = frame_of(_check.frame(function, frame), spatial)
+    lattice = Lattice(LATTICES["given"], tuple(coords.shape[1:-1]), frame_in, frame_in)
+    return Call(function, backend, image, coords, lattice, plan, layout, layout.batch)
+
+
+def call_through(
+    function: str,
+    image: Any,
+    transform: Any,
+    shape: Any,
+    *,
+    interpolation: Any,
+    border: Any,
+    fill: Any,
+    extent: Any,
+    channel_axis: int | None,
+    frame: str,
+) -> Call:
+    """Return the call that reads `image` through `transform` on an output of `shape`."""
+    backend = backend_of(image)
+    image = backend.as_image(function, "image", image)
+    _check.transform(function, transform, tuple(image.shape))
+    ndim = transform.ndim
+    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
+    image = layout.canonical(image, ndim, layout.batch)
+    matrix = backend.matrix_of(transform, image)
+    _check.batches(function, image.shape[0], matrix.shape[0], "transform")
+    spatial = tuple(image.shape[2:])
+    plan = _check.plan(function, ndim, image.shape[1], interpolation, border, extent, fill)
+    _check.spatial(function, spatial, border)
+    output = _check.output_shape(function, shape, spatial)
+    name = _check.frame(function, frame)
+    lattice = Lattice(LATTICES["affine"], output, frame_of(name, spatial), frame_of(name, output))
+    return Call(function, backend, image, matrix, lattice, plan, layout, layout.batch or bool(transform.batch_shape))

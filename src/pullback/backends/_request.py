@@ -1,0 +1,63 @@
+"""From a plan and a lattice to what the native module takes: a cached request, and arrays on a lattice of three axes."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+from pullback import _native
+from pullback._plan import LATTICES, Lattice, Plan
+
+
+@lru_cache(maxsize=1024)
+def make_request(plan: Plan, lattice: Lattice, kernel_shape: tuple[int, int, int]) -> _native.Request:
+    """Return the request of a call whose output lattice the kernels see as `kernel_shape`."""
+    return _native.Request(
+        interpolation=plan.interpolation,
+        border=plan.border,
+        crop=plan.crop,
+        fill=plan.fill,
+        kind=lattice.kind,
+        lattice=kernel_shape,
+        scale_in=lattice.frame_in.scale,
+        offset_in=lattice.frame_in.offset,
+        scale_out=lattice.frame_out.scale,
+        offset_out=lattice.frame_out.offset,
+    )
+
+
+def _merges(array: Any, first: int, last: int) -> bool:
+    """Whether the axes first .. last - 1 can be walked as one."""
+    shape = array.shape
+    strides = array.stride() if hasattr(array, "stride") else array.strides
+    return all(shape[i] == 1 or strides[i] == shape[i + 1] * strides[i + 1] for i in range(first, last - 1))
+
+
+def _kernel_shape(lattice: Lattice, geometry: Any, values: Any) -> tuple[int, int, int]:
+    shape = lattice.shape
+    k = len(shape)
+    if lattice.kind == LATTICES["given"] and _merges(geometry, 1, 1 + k) and _merges(values, 2, 2 + k):
+        return (1, 1, math.prod(shape))
+    if k <= 3:
+        one, two, three = (1,) * (3 - k) + shape
+        return (one, two, three)
+    return (math.prod(shape[:-2]), shape[-2], shape[-1])
+
+
+def prepare(plan: Plan, lattice: Lattice, geometry: Any, values: Any) -> tuple[_native.Request, Any, Any]:
+    """Return the request, and `geometry` and `values` on three lattice axes: views, or copies where no view exists.
+
+    Parameters
+    ----------
+    geometry : array or tensor
+        Canonical: (batch, *lattice, d) or (batch, d, d + 1).
+    values : array or tensor
+        Canonical, (batch, channel, *lattice) or (batch, channel, *lattice, d).
+    """
+    shape = _kernel_shape(lattice, geometry, values)
+    tail = tuple(values.shape[2 + len(lattice.shape) :])
+    values = values.reshape(tuple(values.shape[:2]) + shape + tail)
+    if lattice.kind == LATTICES["given"]:
+        geometry = geometry.reshape((geometry.shape[0], *shape, geometry.shape[-1]))
+    return make_request(plan, lattice, shape), geometry, values

@@ -1,0 +1,125 @@
+"""Which way a call takes: backend, instruction set, fused or not, threads, extra memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pullback import _native
+from pullback._call import call_at, call_through
+from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
+from pullback.transforms import Transform
+
+# What a thread holds of a block of points: positions, taps and values, kernels.cpp.
+_BYTES_A_THREAD = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What :func:`explain` found out; printing it gives a short table.
+
+    Attributes
+    ----------
+    backend : str
+        ``"native"``, or ``"composite"`` for tensors that are not on the CPU.
+    isa : str
+        Instruction set of the kernels.
+    coordinates : str
+        ``"given"``, or ``"affine, fused"``: generated in the kernel.
+    interpolation, border : tuple of str
+        One an axis.
+    output_shape : tuple of int
+        Shape of the result.
+    threads : int
+        The most threads that the call may use.
+    extra_bytes : int
+        Memory beyond input and output, at most.
+    """
+
+    backend: str
+    isa: str
+    coordinates: str
+    interpolation: tuple[str, ...]
+    border: tuple[str, ...]
+    output_shape: tuple[int, ...]
+    threads: int
+    extra_bytes: int
+
+    def __str__(self) -> str:
+        rows = {
+            "backend": self.backend,
+            "instruction set": self.isa,
+            "coordinates": self.coordinates,
+            "interpolation": ", ".join(self.interpolation),
+            "border": ", ".join(self.border),
+            "output": " x ".join(map(str, self.output_shape)),
+            "threads": f"up to {self.threads}",
+            "extra memory": f"{self.extra_bytes / 1024:.0f} KiB",
+        }
+        return "\n".join(f"{key:16}{value}" for key, value in rows.items())
+
+
+def _names(table: dict[str, int], codes: tuple[int, ...]) -> tuple[str, ...]:
+    name_of = {code: name for name, code in table.items()}
+    return tuple(name_of[code] for code in codes)
+
+
+def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Explanation:
+    """Tell which way :func:`warp` (or :func:`sample`) would take with the same arguments, without doing the work.
+
+    Parameters
+    ----------
+    image : array_like or Tensor
+        As in :func:`warp`.
+    transform : Transform or array_like
+        A transform, or the coordinates of a call of :func:`sample`.
+    shape : sequence of int, optional
+        As in :func:`warp`.
+    **options
+        Any further argument of :func:`warp`.
+
+    Returns
+    -------
+    Explanation
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> pb.explain(np.zeros((64, 64), np.float32), pb.Affine.identity(2)).coordinates
+    'affine, fused'
+    """
+    reading = {
+        "interpolation": "linear",
+        "border": "constant",
+        "fill": 0,
+        "extent": "blend",
+        "channel_axis": None,
+        "frame": "index",
+    }
+    for ignored in ("dtype", "out"):
+        options.pop(ignored, None)
+    unknown = set(options) - set(reading)
+    if unknown:
+        raise TypeError(f"explain: unknown argument `{unknown.pop()}`; it takes the arguments of warp")
+    reading.update(options)
+    if isinstance(transform, Transform):
+        call = call_through("explain", image, transform, shape, **reading)  # type: ignore[arg-type]
+    else:
+        call = call_at("explain", image, transform, **reading)  # type: ignore[arg-type]
+    on_cpu = getattr(getattr(call.image, "device", None), "type", "cpu") == "cpu"
+    threads = _native.num_threads()
+    fused = call.lattice.kind != LATTICES["given"]
+    points = 1
+    for n in call.shape:
+        points *= n
+    return Explanation(
+        backend="native" if on_cpu else "composite",
+        isa=_native.isa() if on_cpu else "that of the device",
+        coordinates="affine, fused" if fused else "given",
+        interpolation=_names(INTERPOLATIONS, call.plan.interpolation),
+        border=_names(BORDERS, call.plan.border),
+        output_shape=call.restored_shape,
+        threads=threads if on_cpu else 0,
+        extra_bytes=_BYTES_A_THREAD * threads if on_cpu else 8 * points * 2**call.plan.ndim,
+    )

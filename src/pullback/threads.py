@@ -1,0 +1,43 @@
+"""How many threads a call may use."""
+
+from __future__ import annotations
+
+from pullback import _check, _native
+
+
+def get_num_threads() -> int:
+    """Return how many threads a call may use.
+
+    Returns
+    -------
+    int
+        The CPUs that this process may run on, unless the environment variable ``PULLBACK_NUM_THREADS`` or
+        :func:`set_num_threads` says otherwise.
+
+    Examples
+    --------
+    >>> import pullback as pb
+    >>> pb.get_num_threads() >= 1
+    True
+    """
+    return _native.num_threads()
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads a call may use, in the whole process.
+
+    Parameters
+    ----------
+    count : int
+        1 to 1024. Results do not depend on it.
+
+    Examples
+    --------
+    >>> import pullback as pb
+    >>> before = pb.get_num_threads()
+    >>> pb.set_num_threads(1)
+    >>> pb.get_num_threads()
+    1
+    >>> pb.set_num_threads(before)
+    """
+    _native.set_num_threads(_check.thread_count(count))

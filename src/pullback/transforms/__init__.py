@@ -1,0 +1,13 @@
+"""Transforms: where each position of the output is read from in the input, one family a file.
+
+A transform is a map of *points*, from the output to the input (reverse mapping, as in SciPy and OpenCV's inverse
+maps). Points and parameters are in the order of the array axes: (x) in 1-D, (y, x) in 2-D, (z, y, x) in 3-D. A
+transform has no frame of its own; its numbers are read in the ``frame`` of the call that it is given to.
+"""
+
+from pullback.transforms.affine import Affine
+from pullback.transforms.base import MatrixTransform, Transform
+from pullback.transforms.similarity import Similarity
+from pullback.transforms.translation import Translation
+
+__all__ = ["Affine", "MatrixTransform", "Similarity", "Transform", "Translation"]

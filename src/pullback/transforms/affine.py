@@ -1,0 +1,342 @@
+"""Affine maps: ``q = A p + t``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pullback.transforms.base import (
+    MAX_NDIM,
+    Array,
+    MatrixTransform,
+    apply_linear,
+    as_arrays,
+    check_ndim,
+    is_tensor,
+    multiply,
+    namespace,
+    offset_about,
+    written,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Affine(MatrixTransform):
+    """An affine map, ``q = A p + t`` with the matrix ``[A | t]``.
+
+    Parameters
+    ----------
+    matrix : array_like or Tensor, shape (d, d + 1) or (N, d, d + 1)
+        The linear part and, in the last column, the translation; d of 1, 2 or 3, rows and columns in the order of the
+        array axes, (y, x) in 2-D. Also the attribute `parameters`. Values that are not finite are allowed; what is
+        read through them is ``fill``.
+
+    Raises
+    ------
+    ValueError
+        If `matrix` has another shape.
+    TypeError
+        If it does not hold real numbers.
+
+    See Also
+    --------
+    Affine.rotation, Affine.scaling, Affine.shear, Affine.translation, Affine.identity
+
+    Examples
+    --------
+    >>> from pullback.transforms import Affine
+    >>> flip = Affine([[1.0, 0.0, 0.0], [0.0, -1.0, 9.0]])
+    >>> flip([2.0, 3.0])
+    array([2., 6.])
+    >>> flip @ flip
+    Affine([[1, 0, 0], [0, 1, 0]])
+    """
+
+    _generality = 2
+    _parameter_axes = 2
+
+    def __init__(self, matrix: Array) -> None:
+        (matrix,) = as_arrays("Affine", matrix=matrix)
+        shape = tuple(matrix.shape)
+        if matrix.ndim not in (2, 3) or not 1 <= shape[-2] <= MAX_NDIM or shape[-1] != shape[-2] + 1:
+            square = matrix.ndim in (2, 3) and shape[-1] == shape[-2] > 1
+            hint = "; leave out the last row of a homogeneous matrix" if square else ""
+            raise ValueError(
+                f"Affine: `matrix` has shape {shape}; give (d, d + 1) or (N, d, d + 1) with d of 1, 2 or 3{hint}"
+            )
+        self._hold(matrix)
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the affine map with the matrix `parameters`, ``(..., d, d + 1)``."""
+        return cls(parameters)
+
+    @classmethod
+    def identity(cls, ndim: int) -> Self:
+        """Return the affine map in `ndim` dimensions that leaves every point where it is."""
+        ndim = check_ndim("Affine.identity", ndim)
+        return cls(np.eye(ndim, ndim + 1))
+
+    @classmethod
+    def rotation(cls, degrees: Array, center: Array = None, axis: int | None = None) -> Self:
+        """Return a rotation; the picture turns counter-clockwise on the screen by `degrees`.
+
+        This is the map of points from output to input, ``[[cos, sin], [-sin, cos]]`` in (y, x) with y down. Multiples
+        of 90 degrees are exact: about the centre of a square image, ``rotation(90)`` is `numpy.rot90`.
+
+        Parameters
+        ----------
+        degrees : float, array_like or Tensor, shape () or (N,)
+            The angle; several give a batch.
+        center : array_like or Tensor, shape (d,) or (N, d), optional
+            The fixed point. Default: the origin of the frame, which is the middle of the image where the frame is
+            "centered" and its first sample where the frame is "index".
+        axis : {0, 1, 2}, optional
+            In 3-D, the array axis to turn about; about axis 0 every slice turns like a 2-D picture, about the others
+            axes 2 and 0, or 0 and 1, take the place of y and x. Default: the rotation is 2-D.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a shape does not fit or `axis` is no axis.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pullback.transforms import Affine
+        >>> picture = np.arange(9).reshape(3, 3)
+        >>> turn = Affine.rotation(90, center=(1, 1))
+        >>> y, x = turn(np.argwhere(picture >= 0)).astype(int).T
+        >>> np.array_equal(picture[y, x].reshape(3, 3), np.rot90(picture))
+        True
+        """
+        name = "Affine.rotation"
+        (degrees,) = as_arrays(name, degrees=degrees)
+        if degrees.ndim > 1:
+            raise ValueError(f"{name}: `degrees` has shape {tuple(degrees.shape)}; give a number or (N,)")
+        linear = _rotation(degrees, _plane(name, axis, center), 2 if axis is None else 3)
+        return cls._assembled(*offset_about(name, linear, center))
+
+    @classmethod
+    def scaling(cls, factors: Array, center: Array = None, *, ndim: int | None = None) -> Self:
+        """Return a scaling along the axes.
+
+        Parameters
+        ----------
+        factors : float, array_like or Tensor, shape (), (d,), (1,), (N, d) or (N, 1)
+            Factor on the distance from `center` at which the input is read: ``scaling(0.5)`` reads from half as far,
+            and the picture becomes twice as large. One factor for all axes, or one an axis in the order of the array
+            axes; a batch of isotropic scalings is ``(N, 1)``.
+        center : array_like or Tensor, shape (d,) or (N, d), optional
+            The fixed point. Default: the origin of the frame.
+        ndim : int, optional
+            Number of axes. Default: that of `center` or of `factors`; 2 for one factor without a centre.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the shapes do not fit each other.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Affine
+        >>> Affine.scaling(0.5, center=(10, 10))([10.0, 14.0])
+        array([10., 12.])
+        >>> Affine.scaling((1, 2))
+        Affine([[1, 0, 0], [0, 2, 0]])
+        """
+        name = "Affine.scaling"
+        (factors,) = as_arrays(name, factors=factors)
+        ndim = _scaling_ndim(name, factors, center, ndim)
+        xp = namespace(factors)
+        factors = factors if factors.ndim else factors[None]
+        factors = factors if factors.shape[-1] == ndim else xp.concatenate([factors] * ndim, -1)
+        rows = [xp.stack([factors[..., i] * (i == j) for j in range(ndim)], -1) for i in range(ndim)]
+        return cls._assembled(*offset_about(name, xp.stack(rows, -2), center))
+
+    @classmethod
+    def shear(cls, amount: Array, center: Array = None, *, axis: int = 1, along: int = 0, ndim: int = 2) -> Self:
+        """Return a shear: coordinate `axis` grows by `amount` times coordinate `along`.
+
+        Parameters
+        ----------
+        amount : float, array_like or Tensor, shape () or (N,)
+            Displacement along `axis` for one unit along `along`.
+        center : array_like or Tensor, shape (d,) or (N, d), optional
+            A point that stays. Default: the origin of the frame.
+        axis, along : int, optional
+            Two different axes. Default: x moves in proportion to y.
+        ndim : int, optional
+            Number of axes. Default: 2.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the axes are equal or not among `ndim`, or a shape does not fit.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Affine
+        >>> Affine.shear(0.5)
+        Affine([[1, 0, 0], [0.5, 1, 0]])
+        """
+        name = "Affine.shear"
+        ndim = check_ndim(name, ndim)
+        if axis == along or not (0 <= axis < ndim and 0 <= along < ndim):
+            raise ValueError(f"{name}: `axis` is {axis} and `along` is {along}; give two different axes below {ndim}")
+        (amount,) = as_arrays(name, amount=amount)
+        if amount.ndim > 1:
+            raise ValueError(f"{name}: `amount` has shape {tuple(amount.shape)}; give a number or (N,)")
+        xp = namespace(amount)
+        zero = xp.zeros_like(amount)
+        entry = {(k, k): zero + 1 for k in range(ndim)} | {(axis, along): amount}
+        rows = [xp.stack([entry.get((i, j), zero) for j in range(ndim)], -1) for i in range(ndim)]
+        return cls._assembled(*offset_about(name, xp.stack(rows, -2), center))
+
+    @classmethod
+    def translation(cls, offset: Array) -> Self:
+        """Return the translation by `offset`, ``(d,)`` or ``(N, d)``: read ``offset`` further on.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Affine
+        >>> Affine.translation((1, 2))
+        Affine([[1, 0, 1], [0, 1, 2]])
+        """
+        from pullback.transforms.translation import Translation
+
+        return cls(Translation(offset).matrix)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return int(self.parameters.shape[-2])
+
+    @property
+    def matrix(self) -> Array:
+        """The matrix ``[A | t]``, ``(..., d, d + 1)``; the parameters themselves."""
+        return self.parameters
+
+    def matrix_vjp(self, grad_matrix: Array) -> Array:
+        """Return `grad_matrix`: the parameters are the matrix. See :meth:`MatrixTransform.matrix_vjp`."""
+        return self._check_gradient(grad_matrix)
+
+    def inverse(self) -> Self:
+        """Return the affine map that undoes this one.
+
+        Raises
+        ------
+        ValueError
+            If a matrix is singular, not finite, or so near to singular that its inverse would not have one correct
+            digit in the dtype of the parameters.
+
+        Notes
+        -----
+        The check looks at the values, so on an accelerator it waits for them.
+        """
+        _check_invertible(self)
+        xp = namespace(self.matrix)
+        matrix = self.matrix
+        if is_tensor(matrix) and matrix.dtype.itemsize < 4:
+            matrix = matrix.float()
+        linear = xp.linalg.inv(matrix[..., :-1])
+        inverse = self._assembled(linear, -apply_linear(linear, matrix[..., -1]))
+        return inverse if matrix is self.matrix else inverse.torch(dtype=self.matrix.dtype)
+
+    @classmethod
+    def _assembled(cls, linear: Array, offset: Array) -> Self:
+        """Return the map of a linear part ``(..., d, d)`` and an offset ``(..., d)`` whose batches broadcast."""
+        if offset.ndim == 2 and (linear.ndim == 2 or linear.shape[0] != offset.shape[0]):
+            linear = linear + namespace(offset).zeros_like(offset)[..., None]
+        return cls._holding(namespace(linear).concatenate([linear, offset[..., None]], -1))
+
+    def _after(self, other: Self) -> Self:
+        linear = multiply(self.matrix[..., :-1], other.matrix[..., :-1])
+        offset = apply_linear(self.matrix[..., :-1], other.matrix[..., -1]) + self.matrix[..., -1]
+        return self._assembled(linear, offset)
+
+    def _widened(self) -> MatrixTransform:
+        raise TypeError("Affine: no wider family of matrices is known")
+
+    def _describe(self) -> str:
+        return written(self.matrix)
+
+
+def _plane(function: str, axis: int | None, center: Array) -> tuple[int, int]:
+    """Return the two axes that a rotation mixes, the one in the role of y first."""
+    if axis is None:
+        if center is not None and np.shape(center)[-1:] == (3,):
+            raise ValueError(f"{function}: `center` is 3-D but no `axis` is given; pass axis=0, 1 or 2 to turn about")
+        return 0, 1
+    if isinstance(axis, bool) or axis not in (0, 1, 2):
+        raise ValueError(f"{function}: `axis` is {axis!r}; give 0, 1 or 2 (z, y or x), or None in 2-D")
+    return (axis + 1) % 3, (axis + 2) % 3
+
+
+def _rotation(degrees: Array, plane: tuple[int, int], ndim: int) -> Array:
+    xp = namespace(degrees)
+    cosine, sine = _cosine_and_sine(degrees)
+    zero, one = xp.zeros_like(cosine), xp.ones_like(cosine)
+    down, right = plane
+    entry = {
+        (down, down): cosine,
+        (down, right): sine,
+        (right, down): -sine,
+        (right, right): cosine,
+    }
+    rows = [xp.stack([entry.get((i, j), one if i == j else zero) for j in range(ndim)], -1) for i in range(ndim)]
+    return xp.stack(rows, -2)
+
+
+def _cosine_and_sine(degrees: Array) -> tuple[Array, Array]:
+    """Return the cosine and sine of an angle in degrees, exact at multiples of 90."""
+    xp = namespace(degrees)
+    quarters = xp.round(degrees / 90)
+    rest = (degrees - 90 * quarters) * (math.pi / 180)
+    cosine, sine = xp.cos(rest), xp.sin(rest)
+    quadrant = quarters % 4
+    odd, cosine_negative, sine_negative = quadrant % 2 == 1, (quadrant == 1) | (quadrant == 2), quadrant >= 2
+    turned_cosine, turned_sine = xp.where(odd, sine, cosine), xp.where(odd, cosine, sine)
+    return (
+        xp.where(cosine_negative, -turned_cosine, turned_cosine),
+        xp.where(sine_negative, -turned_sine, turned_sine),
+    )
+
+
+def _scaling_ndim(function: str, factors: Array, center: Array, ndim: int | None) -> int:
+    shape = tuple(factors.shape)
+    if factors.ndim > 2 or not 1 <= (shape[-1] if shape else 1) <= MAX_NDIM:
+        raise ValueError(
+            f"{function}: `factors` has shape {shape}; give a number, one an axis (d,), or a batch (N, d) or (N, 1)"
+        )
+    count = shape[-1] if shape else 1
+    if ndim is None:
+        given = np.shape(center)[-1:] if center is not None else ()
+        ndim = given[0] if given else (count if count > 1 else 2)
+    ndim = check_ndim(function, ndim)
+    if count not in (1, ndim):
+        raise ValueError(f"{function}: `factors` has shape {shape} but there are {ndim} axes; give one, or one an axis")
+    return ndim
+
+
+def _check_invertible(transform: Affine) -> None:
+    linear = transform.numpy().matrix[..., :-1].reshape(-1, transform.ndim, transform.ndim)
+    precision = float(namespace(transform.matrix).finfo(transform.matrix.dtype).eps)
+    finite = np.isfinite(linear).all((-2, -1))
+    condition = np.linalg.cond(np.where(finite[:, None, None], linear, 0.0)) if len(linear) else np.ones(0)
+    # Of the digits of the dtype, the inverse loses as many as the condition number has.
+    singular = ~(condition * precision < 0.1)
+    if not singular.any():
+        return
+    which = int(np.argmax(singular))
+    place = f" of transform {which} of the batch" if transform.batch_shape else ""
+    if not finite[which]:
+        raise ValueError(f"Affine.inverse: the matrix{place} is not finite, so it has no inverse")
+    raise ValueError(
+        f"Affine.inverse: the matrix{place} is singular to working precision (determinant "
+        f"{np.linalg.det(linear[which]):.3g}, condition number {condition[which]:.3g}), so it has no inverse"
+    )

@@ -1,0 +1,404 @@
+"""What all transforms share: parameters that are NumPy arrays or tensors, a batch axis, composition, and the checks.
+
+Families whose map is ``q = A p + t`` derive from :class:`MatrixTransform`; they form a chain from narrow to wide,
+each of which is a special case of the next, and that is all that composition needs to know about them.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# A float64 NumPy array or a torch tensor: the two share the operations used here, but no type that says so.
+Array: TypeAlias = Any
+
+MAX_NDIM = 3
+
+
+class Transform(ABC):
+    """A map of positions in the output to the positions in the input that they are read from.
+
+    A transform is immutable and holds one array, `parameters`: float64 NumPy, or a tensor with its device, its dtype
+    and its autograd graph. One leading axis of that array, if there is one, is a batch of transforms.
+
+    Attributes
+    ----------
+    parameters : ndarray or Tensor
+        The numbers that make this transform one of its family. A NumPy array is a read-only copy.
+    """
+
+    parameters: Array
+
+    # The number of trailing axes of `parameters` that belong to one transform.
+    _parameter_axes: ClassVar[int] = 1
+    # NumPy must leave `array @ transform` to this class, which refuses it, and not try it element by element.
+    __array_ufunc__ = None
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable; make a new one from new parameters")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is immutable")
+
+    def __reduce__(self) -> tuple[Any, tuple[Array]]:
+        return type(self).from_parameters, (self.parameters,)
+
+    @classmethod
+    def _holding(cls, parameters: Array) -> Self:
+        """Return a transform around `parameters` that are known to be of the right kind and shape."""
+        transform = object.__new__(cls)
+        transform._hold(parameters)
+        return transform
+
+    def _hold(self, parameters: Array) -> None:
+        if not is_tensor(parameters):
+            parameters = np.array(parameters, dtype=np.float64)
+            parameters.setflags(write=False)
+        object.__setattr__(self, "parameters", parameters)
+
+    @classmethod
+    @abstractmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the transform of this family with `parameters`, laid out as in the attribute of that name."""
+
+    @property
+    @abstractmethod
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """``()`` for one transform, ``(M,)`` for a batch of M."""
+        return tuple(self.parameters.shape[: -self._parameter_axes])
+
+    @abstractmethod
+    def __call__(self, points: Array) -> Array:
+        """Map `points` of the output, ``(..., d)``, to points of the input."""
+
+    @abstractmethod
+    def inverse(self) -> Self:
+        """Return the transform that undoes this one."""
+
+    def numpy(self) -> Self:
+        """Return this transform on float64 NumPy arrays, cut off from any autograd graph."""
+        if not is_tensor(self.parameters):
+            return self
+        return self.from_parameters(self.parameters.detach().cpu().double().numpy())
+
+    def torch(self, device: Any = None, dtype: Any = None) -> Self:
+        """Return this transform on torch tensors.
+
+        Parameters
+        ----------
+        device : torch.device or str, optional
+            Where to put the parameters. Default: where they are; the CPU for NumPy arrays.
+        dtype : torch.dtype, optional
+            A floating-point dtype. Default: the one they have; float64 for NumPy arrays.
+
+        Raises
+        ------
+        TypeError
+            If `dtype` is not a floating-point dtype.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Translation
+        >>> Translation([1.0, 2.0]).torch().parameters.dtype
+        torch.float64
+        """
+        import torch
+
+        if dtype is not None and not dtype.is_floating_point:
+            raise TypeError(
+                f"{type(self).__name__}.torch: `dtype` is {dtype}; give a floating-point dtype such as torch.float32"
+            )
+        parameters = self.parameters
+        if not is_tensor(parameters):
+            parameters = torch.tensor(parameters)
+        return self.from_parameters(parameters.to(device=device, dtype=dtype))
+
+    def __repr__(self) -> str:
+        name, parameters = type(self).__name__, self.parameters
+        kind = f"{parameters.dtype}, {parameters.device}" if is_tensor(parameters) else ""
+        if self.batch_shape or (kind and parameters.is_meta):
+            count = f"batch of {self.batch_shape[0]}" if self.batch_shape else "one"
+            return f"{name}({count}, {self.ndim}-D, {kind or 'numpy'})"
+        return f"{name}({self.numpy()._describe()}{', ' if kind else ''}{kind})"
+
+    @abstractmethod
+    def _describe(self) -> str:
+        """Return the arguments of the constructor as text, for a transform on NumPy arrays without a batch axis."""
+
+
+class MatrixTransform(Transform):
+    """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``."""
+
+    # The place in the chain of families: each family is a special case of every family with a larger number.
+    _generality: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def matrix(self) -> Array:
+        """The matrix ``[A | t]``, ``(..., d, d + 1)``, a differentiable function of `parameters`."""
+
+    @abstractmethod
+    def matrix_vjp(self, grad_matrix: Array) -> Array:
+        """Pull the gradient of a scalar in `matrix` back to its gradient in `parameters`.
+
+        Parameters
+        ----------
+        grad_matrix : array, shape (..., d, d + 1)
+            Gradient in the matrix, of the matrix's shape.
+
+        Returns
+        -------
+        array
+            Gradient in the parameters, of the shape of `parameters`.
+
+        Raises
+        ------
+        ValueError
+            If `grad_matrix` has another shape than the matrix.
+        """
+
+    @classmethod
+    @abstractmethod
+    def identity(cls, ndim: int) -> Self:
+        """Return the transform in `ndim` dimensions that leaves every point where it is."""
+
+    @abstractmethod
+    def _widened(self) -> MatrixTransform:
+        """Return the same map as a member of the next wider family."""
+
+    @abstractmethod
+    def _after(self, other: Self) -> Self:
+        """Return ``self @ other`` for a member of the same family, on the same arrays."""
+
+    def __call__(self, points: Array) -> Array:
+        """Map points of the output to points of the input.
+
+        Parameters
+        ----------
+        points : array, shape (..., d)
+            Points in the order of the array axes. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the
+            first axis goes with the batch; or ``(d,)``, one point for all of them.
+
+        Returns
+        -------
+        ndarray or Tensor
+            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
+            parameters are one.
+
+        Raises
+        ------
+        ValueError
+            If the last axis of `points` is not d long, or its first does not fit the batch.
+        """
+        name = type(self).__name__
+        matrix, points = as_arrays(name, matrix=self.matrix, points=points)
+        if points.ndim == 0 or points.shape[-1] != self.ndim:
+            raise ValueError(
+                f"{name}: `points` has shape {tuple(points.shape)} but the transform is {self.ndim}-D; "
+                f"give (..., {self.ndim})"
+            )
+        if self.batch_shape and points.ndim > 1:
+            (count,) = self.batch_shape
+            if points.shape[0] != count and 1 not in (points.shape[0], count):
+                raise ValueError(
+                    f"{name}: `points` has shape {tuple(points.shape)} but there are {count} transforms; "
+                    f"give ({count}, ..., {self.ndim}), or points[None] to map the same points by each"
+                )
+            matrix = matrix.reshape(count, *(1,) * (points.ndim - 2), self.ndim, self.ndim + 1)
+        mapped = matrix[..., -1]
+        for axis in range(self.ndim):
+            mapped = mapped + matrix[..., axis] * points[..., axis, None]
+        return mapped
+
+    def __matmul__(self, other: object) -> MatrixTransform:
+        """Return the transform that applies `other` first and then this one.
+
+        The result is of the narrowest family that holds both. Batches broadcast: M with M, with 1, or with none.
+        """
+        if not isinstance(other, MatrixTransform):
+            return NotImplemented
+        first: MatrixTransform = self
+        second: MatrixTransform = other
+        _check_composable(first, second)
+        first, second = _on_the_same_arrays(first, second)
+        while type(first) is not type(second):
+            if first._generality < second._generality:
+                first = first._widened()
+            else:
+                second = second._widened()
+        return first._after(second)
+
+    def _check_gradient(self, grad_matrix: Array) -> Array:
+        name = f"{type(self).__name__}.matrix_vjp"
+        _, grad_matrix = as_arrays(name, parameters=self.parameters, grad_matrix=grad_matrix)
+        expected = (*self.batch_shape, self.ndim, self.ndim + 1)
+        if tuple(grad_matrix.shape) != expected:
+            raise ValueError(
+                f"{name}: `grad_matrix` has shape {tuple(grad_matrix.shape)}; give the matrix's, {expected}"
+            )
+        return grad_matrix
+
+
+def offset_about(function: str, linear: Array, center: Array) -> tuple[Array, Array]:
+    """Return `linear` and the offset with which ``linear @ p + offset`` leaves `center` fixed.
+
+    Parameters
+    ----------
+    function : str
+        Name for errors.
+    linear : array, shape (..., d, d)
+        The linear part.
+    center : array, shape (d,) or (N, d), or None
+        The fixed point; None is the origin.
+    """
+    ndim = linear.shape[-1]
+    if center is None:
+        return linear, namespace(linear).zeros_like(linear[..., 0])
+    linear, center = as_arrays(function, linear=linear, center=center)
+    if center.ndim not in (1, 2) or center.shape[-1] != ndim:
+        raise ValueError(
+            f"{function}: `center` has shape {tuple(center.shape)} but the transform is {ndim}-D; "
+            f"give ({ndim},) or (N, {ndim})"
+        )
+    check_batch(function, 1, factors=linear[..., 0], center=center)
+    return linear, center - apply_linear(linear, center)
+
+
+def is_tensor(value: object) -> bool:
+    """Say whether `value` is a torch tensor, without importing torch: where nothing has, there are no tensors."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def namespace(array: Array) -> Any:
+    """Return the module whose functions take `array`: torch for a tensor, otherwise NumPy."""
+    return sys.modules["torch"] if is_tensor(array) else np
+
+
+def as_arrays(function: str, **values: Array) -> tuple[Array, ...]:
+    """Return the arguments `values` of `function` as arrays of one kind.
+
+    If one of them is a tensor, all become tensors on its device, in the widest floating dtype among the tensors;
+    otherwise all become float64 arrays.
+    """
+    tensors = {name: value for name, value in values.items() if is_tensor(value)}
+    if not tensors:
+        return tuple(_as_real_array(function, name, value) for name, value in values.items())
+    dtype, device = _common_dtype_and_device(function, tensors)
+    torch = sys.modules["torch"]
+    return tuple(
+        value.to(dtype) if name in tensors else torch.tensor(_as_real_array(function, name, value)).to(device, dtype)
+        for name, value in values.items()
+    )
+
+
+def check_ndim(function: str, ndim: int) -> int:
+    """Return `ndim` if it is a number of spatial axes that the library knows."""
+    if isinstance(ndim, bool) or not isinstance(ndim, int | np.integer):
+        raise TypeError(f"{function}: `ndim` is {ndim!r}; give 1, 2 or 3")
+    if not 1 <= ndim <= MAX_NDIM:
+        raise ValueError(f"{function}: `ndim` is {ndim}; give 1, 2 or 3")
+    return int(ndim)
+
+
+def check_batch(function: str, axes: int, **values: Array) -> tuple[int, ...]:
+    """Return the common batch shape of `values`, of which the last `axes` axes belong to one transform."""
+    batch: tuple[int, ...] = ()
+    for name, value in values.items():
+        own = tuple(value.shape[: value.ndim - axes])
+        if len(own) > 1:
+            raise ValueError(f"{function}: `{name}` has shape {tuple(value.shape)}; give at most one batch axis")
+        if own and batch and own != batch and 1 not in (own[0], batch[0]):
+            raise ValueError(
+                f"{function}: `{name}` has shape {tuple(value.shape)} but the batch is {batch[0]}; "
+                "give batches of one length, or no batch axis"
+            )
+        batch = own if own and (not batch or batch == (1,)) else batch
+    return batch
+
+
+def apply_linear(linear: Array, vector: Array) -> Array:
+    """Return ``linear @ vector`` for ``(..., d, d)`` and ``(..., d)``.
+
+    As products and a sum, here and in :func:`multiply`, because autocast would run a matrix product in half precision.
+    """
+    return (linear * vector[..., None, :]).sum(-1)
+
+
+def multiply(first: Array, second: Array) -> Array:
+    """Return ``first @ second`` for stacks of small matrices, ``(..., d, d)``."""
+    return (first[..., :, :, None] * second[..., None, :, :]).sum(-2)
+
+
+def eye_like(vectors: Array) -> Array:
+    """Return the identity matrix for `vectors`, ``(..., d)``, as an array of their kind."""
+    if is_tensor(vectors):
+        return sys.modules["torch"].eye(vectors.shape[-1], dtype=vectors.dtype, device=vectors.device)
+    return np.eye(vectors.shape[-1])
+
+
+def spread(array: Array, shape: Sequence[int]) -> Array:
+    """Return `array` broadcast to `shape`."""
+    return namespace(array).broadcast_to(array, tuple(shape))
+
+
+def written(values: Array) -> str:
+    """Return an array of numbers as short text."""
+    if isinstance(values, list):
+        return "[" + ", ".join(written(value) for value in values) + "]"
+    if isinstance(values, float):
+        # Adding zero turns -0 into 0.
+        return f"{values + 0.0:.6g}"
+    return written(np.asarray(values).tolist())
+
+
+def _as_real_array(function: str, name: str, value: Array) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{function}: `{name}` is not a regular array of numbers ({error})") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{function}: `{name}` has dtype {array.dtype}; give real numbers")
+    return array.astype(np.float64, copy=False)
+
+
+def _common_dtype_and_device(function: str, tensors: dict[str, Array]) -> tuple[Any, Any]:
+    torch = sys.modules["torch"]
+    dtype, device = None, next(iter(tensors.values())).device
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            raise TypeError(f"{function}: `{name}` has dtype {tensor.dtype}; give real numbers")
+        if tensor.device != device:
+            raise ValueError(f"{function}: `{name}` is on {tensor.device}, other arguments on {device}; use one device")
+        if tensor.is_floating_point():
+            dtype = tensor.dtype if dtype is None else torch.promote_types(dtype, tensor.dtype)
+    return dtype or torch.get_default_dtype(), device
+
+
+def _check_composable(first: MatrixTransform, second: MatrixTransform) -> None:
+    if first.ndim != second.ndim:
+        raise ValueError(
+            f"@: the transforms are {first.ndim}-D and {second.ndim}-D ({first!r} and {second!r}); compose equal ones"
+        )
+    counts = {shape[0] for shape in (first.batch_shape, second.batch_shape) if shape} - {1}
+    if len(counts) > 1:
+        raise ValueError(
+            f"@: the transforms are batches of {first.batch_shape[0]} and {second.batch_shape[0]}; "
+            "compose equal batches, or one with a single transform"
+        )
+
+
+def _on_the_same_arrays(first: MatrixTransform, second: MatrixTransform) -> tuple[MatrixTransform, MatrixTransform]:
+    one, other = as_arrays("@", first=first.parameters, second=second.parameters)
+    return first._holding(one), second._holding(other)

@@ -1,0 +1,260 @@
+"""Similarities: a turn, one scale for all axes, and a translation, ``q = scale R p + offset``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pullback.transforms.affine import Affine
+from pullback.transforms.base import (
+    Array,
+    MatrixTransform,
+    apply_linear,
+    as_arrays,
+    check_batch,
+    check_ndim,
+    namespace,
+    offset_about,
+    spread,
+    written,
+)
+from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# Number of axes by number of parameters: scale, rotation (0, 1 or 3), translation (1, 2 or 3).
+_NDIM_OF_COUNT = {2: 1, 4: 2, 7: 3}
+
+
+class Similarity(MatrixTransform):
+    """A similarity, ``q = scale R p + offset``: rotation, isotropic scale and translation.
+
+    Parameters
+    ----------
+    scale : float, array_like or Tensor, shape () or (N,)
+        Factor on distances. A factor of 0.5 reads from half as far from the origin, so the picture doubles in size.
+    rotation : array_like or Tensor, or None for no turn
+        1-D: None. 2-D: the angle in radians, ``()`` or ``(N,)``; positive angles turn the *picture*
+        counter-clockwise on the screen (y down, x right). 3-D: the rotation vector, ``(3,)`` or ``(N, 3)``, axis times
+        angle in radians, its components in the order of the array axes (z, y, x). The turn about z alone is the 2-D
+        one in every slice; in general it is the right-handed rotation in (x, y, z).
+    translation : array_like or Tensor, shape (d,) or (N, d)
+        The offset in the order of the array axes.
+
+    Attributes
+    ----------
+    parameters : ndarray or Tensor, shape (..., k)
+        ``[scale, rotation..., translation...]``, k = 2 in 1-D, 4 in 2-D, 7 in 3-D.
+    scale, angle, offset : ndarray or Tensor
+        The three parts of it, ``(...)``, ``(...)`` (``(..., 3)`` in 3-D, ``(..., 0)`` in 1-D) and ``(..., d)``.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    TypeError
+        If an argument does not hold real numbers.
+
+    Examples
+    --------
+    >>> import math
+    >>> from pullback.transforms import Similarity
+    >>> turn = Similarity(2.0, math.pi / 2, [0.0, 1.0])
+    >>> turn([3.0, 4.0]).round(6)
+    array([ 8., -5.])
+    >>> turn @ turn
+    Similarity(scale=4, rotation=3.14159, translation=[2, 1])
+    """
+
+    _generality = 1
+
+    def __init__(self, scale: Array, rotation: Array, translation: Array) -> None:
+        given = {"scale": scale, "rotation": rotation, "translation": translation}
+        arrays = as_arrays("Similarity", **{name: value for name, value in given.items() if value is not None})
+        scale, rotation, offset = arrays if rotation is not None else (arrays[0], None, arrays[1])
+        _check_offset(offset)
+        rotation = _rotation_parameters(rotation, offset)
+        if scale.ndim > 1:
+            raise ValueError(f"Similarity: `scale` has shape {tuple(scale.shape)}; give a number or (N,)")
+        batch = check_batch("Similarity", 1, scale=scale[..., None], rotation=rotation, translation=offset)
+        parts = (scale[..., None], rotation, offset)
+        self._hold(namespace(offset).concatenate([spread(part, (*batch, part.shape[-1])) for part in parts], -1))
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the similarity with `parameters`, ``[scale, rotation..., translation...]``, ``(..., k)``."""
+        (parameters,) = as_arrays("Similarity.from_parameters", parameters=parameters)
+        if parameters.ndim not in (1, 2) or parameters.shape[-1] not in _NDIM_OF_COUNT:
+            raise ValueError(
+                f"Similarity.from_parameters: `parameters` has shape {tuple(parameters.shape)}; "
+                "give (k,) or (N, k) with k = 2 in 1-D, 4 in 2-D or 7 in 3-D"
+            )
+        return cls._holding(parameters)
+
+    @classmethod
+    def identity(cls, ndim: int) -> Self:
+        """Return the similarity in `ndim` dimensions that leaves every point where it is."""
+        return cls(1.0, None, np.zeros(check_ndim("Similarity.identity", ndim)))
+
+    @classmethod
+    def rotation(cls, degrees: Array, center: Array = None, axis: int | None = None) -> Self:
+        """Return a rotation; the arguments are those of :meth:`Affine.rotation`.
+
+        The angle is kept in radians, so that a quarter turn is exact to rounding only; `Affine.rotation` is exact.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Similarity
+        >>> Similarity.rotation(90)
+        Similarity(scale=1, rotation=1.5708, translation=[0, 0])
+        """
+        name = "Similarity.rotation"
+        _, offset = offset_about(name, Affine.rotation(degrees, axis=axis).matrix[..., :-1], center)
+        (degrees,) = as_arrays(name, degrees=degrees)
+        angle = degrees * (math.pi / 180)
+        if axis is not None:
+            angle = namespace(angle).stack(
+                [angle if k == axis else namespace(angle).zeros_like(angle) for k in range(3)], -1
+            )
+        return cls(1.0, angle, offset)
+
+    @classmethod
+    def scaling(cls, factor: Array, center: Array = None, *, ndim: int | None = None) -> Self:
+        """Return a scaling by one factor on every axis.
+
+        Parameters
+        ----------
+        factor : float, array_like or Tensor, shape () or (N,)
+            Factor on the distance from `center` at which the input is read: ``scaling(0.5)`` reads from half as far,
+            and the picture becomes twice as large.
+        center : array_like or Tensor, shape (d,) or (N, d), optional
+            The fixed point. Default: the origin of the frame.
+        ndim : int, optional
+            Number of axes. Default: that of `center`, or 2.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Similarity
+        >>> Similarity.scaling(0.5, center=[8.0, 8.0])
+        Similarity(scale=0.5, rotation=0, translation=[4, 4])
+        """
+        name = "Similarity.scaling"
+        (factor,) = as_arrays(name, factor=factor)
+        if factor.ndim > 1:
+            raise ValueError(f"{name}: `factor` has shape {tuple(factor.shape)}; give a number or (N,)")
+        linear = Affine.scaling(factor[..., None], center, ndim=ndim).matrix
+        return cls(factor, None, linear[..., -1])
+
+    @classmethod
+    def translation(cls, offset: Array) -> Self:
+        """Return the translation by `offset`, ``(d,)`` or ``(N, d)``."""
+        return cls(1.0, None, offset)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return _NDIM_OF_COUNT[int(self.parameters.shape[-1])]
+
+    @property
+    def scale(self) -> Array:
+        """The factor on distances, ``(...)``."""
+        return self.parameters[..., 0]
+
+    @property
+    def angle(self) -> Array:
+        """2-D: the angle in radians, ``(...)``; 3-D: the rotation vector, ``(..., 3)``; 1-D: empty, ``(..., 0)``."""
+        return self._turn[..., 0] if self.ndim == 2 else self._turn
+
+    @property
+    def offset(self) -> Array:
+        """The translation, ``(..., d)``."""
+        return self.parameters[..., -self.ndim :]
+
+    @property
+    def _turn(self) -> Array:
+        return self.parameters[..., 1 : 1 + TURN_SIZES[self.ndim]]
+
+    @property
+    def _linear(self) -> Array:
+        return self.scale[..., None, None] * rotation_matrix(self._turn)
+
+    @property
+    def matrix(self) -> Array:
+        """The matrix ``[scale R | offset]``, ``(..., d, d + 1)``."""
+        return namespace(self.parameters).concatenate([self._linear, self.offset[..., None]], -1)
+
+    def matrix_vjp(self, grad_matrix: Array) -> Array:
+        """Pull a gradient in the matrix back to the parameters; see :meth:`MatrixTransform.matrix_vjp`."""
+        grad_matrix = self._check_gradient(grad_matrix)
+        grad_linear, grad_offset = grad_matrix[..., :-1], grad_matrix[..., -1]
+        grad_scale = (grad_linear * rotation_matrix(self._turn)).sum((-2, -1))
+        grad_turn = rotation_vjp(self._turn, self.scale[..., None, None] * grad_linear)
+        return namespace(grad_matrix).concatenate([grad_scale[..., None], grad_turn, grad_offset], -1)
+
+    def inverse(self) -> Self:
+        """Return the similarity that undoes this one, in closed form.
+
+        Raises
+        ------
+        ValueError
+            If a scale is zero, too small to be inverted, or not finite.
+        """
+        _check_scale(self)
+        scale = 1 / self.scale
+        offset = -scale[..., None] * apply_linear(rotation_matrix(-self._turn), self.offset)
+        return self._packed(scale, -self._turn, offset)
+
+    def _after(self, other: Self) -> Self:
+        offset = apply_linear(self._linear, other.offset) + self.offset
+        return self._packed(self.scale * other.scale, composed_turn(self._turn, other._turn), offset)
+
+    @classmethod
+    def _packed(cls, scale: Array, turn: Array, offset: Array) -> Self:
+        return cls._holding(namespace(scale).concatenate([scale[..., None], turn, offset], -1))
+
+    def _widened(self) -> Affine:
+        return Affine(self.matrix)
+
+    def _describe(self) -> str:
+        turn = f"rotation={written(self.angle)}, " if self.ndim > 1 else ""
+        return f"scale={written(self.scale)}, {turn}translation={written(self.offset)}"
+
+
+def _check_offset(offset: Array) -> None:
+    if offset.ndim not in (1, 2) or offset.shape[-1] not in TURN_SIZES:
+        raise ValueError(
+            f"Similarity: `translation` has shape {tuple(offset.shape)}; give (d,) or (N, d) with d of 1, 2 or 3"
+        )
+
+
+def _rotation_parameters(rotation: Array, offset: Array) -> Array:
+    """Return `rotation` as ``(..., 0)``, ``(..., 1)`` or ``(..., 3)``, whichever the dimension of `offset` asks for."""
+    ndim = offset.shape[-1]
+    count = TURN_SIZES[ndim]
+    if rotation is None:
+        return namespace(offset).zeros_like(offset[..., :count])
+    if ndim == 1:
+        raise ValueError("Similarity: `rotation` is given but `translation` is 1-D; pass rotation=None")
+    rotation = rotation[..., None] if ndim == 2 else rotation
+    if rotation.ndim not in (1, 2) or rotation.shape[-1] != count:
+        shape = tuple(rotation.shape[:-1] if ndim == 2 else rotation.shape)
+        wanted = "an angle, () or (N,)" if ndim == 2 else "a rotation vector, (3,) or (N, 3)"
+        raise ValueError(f"Similarity: `rotation` has shape {shape} but `translation` is {ndim}-D; give {wanted}")
+    return rotation
+
+
+def _check_scale(similarity: Similarity) -> None:
+    scale = np.atleast_1d(similarity.numpy().scale)
+    smallest = float(namespace(similarity.parameters).finfo(similarity.parameters.dtype).tiny)
+    bad = ~(np.isfinite(scale) & (np.abs(scale) >= smallest))
+    if bad.any():
+        which = int(np.argmax(bad))
+        place = f" of transform {which} of the batch" if similarity.batch_shape else ""
+        value = scale[which]
+        raise ValueError(
+            f"Similarity.inverse: the scale{place} is {value:g} (determinant {value**similarity.ndim:g}); "
+            "only a finite scale other than zero has an inverse"
+        )

@@ -1,0 +1,105 @@
+"""Translations: ``q = p + offset``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pullback.transforms.base import (
+    MAX_NDIM,
+    Array,
+    MatrixTransform,
+    as_arrays,
+    check_ndim,
+    eye_like,
+    namespace,
+    written,
+)
+from pullback.transforms.similarity import Similarity
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Translation(MatrixTransform):
+    """A translation, ``q = p + offset``.
+
+    Position p of the output is read at ``p + offset`` of the input, so the picture moves by ``-offset``.
+
+    Parameters
+    ----------
+    offset : array_like or Tensor, shape (d,) or (N, d)
+        Displacement in the order of the array axes, d of 1, 2 or 3; in samples where the frame is "index". Also the
+        attribute `parameters`.
+
+    Raises
+    ------
+    ValueError
+        If `offset` has another shape.
+    TypeError
+        If it does not hold real numbers.
+
+    Examples
+    --------
+    >>> from pullback.transforms import Translation
+    >>> step = Translation([1.0, 2.0])
+    >>> step([10.0, 10.0])
+    array([11., 12.])
+    >>> step @ step
+    Translation(offset=[2, 4])
+    """
+
+    _generality = 0
+
+    def __init__(self, offset: Array) -> None:
+        (offset,) = as_arrays("Translation", offset=offset)
+        if offset.ndim not in (1, 2) or not 1 <= offset.shape[-1] <= MAX_NDIM:
+            raise ValueError(
+                f"Translation: `offset` has shape {tuple(offset.shape)}; give (d,) or (N, d) with d of 1, 2 or 3"
+            )
+        self._hold(offset)
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the translation by `parameters`, ``(..., d)``."""
+        return cls(parameters)
+
+    @classmethod
+    def identity(cls, ndim: int) -> Self:
+        """Return the translation by zero in `ndim` dimensions."""
+        return cls(np.zeros(check_ndim("Translation.identity", ndim)))
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return int(self.parameters.shape[-1])
+
+    @property
+    def offset(self) -> Array:
+        """The displacement, ``(..., d)``."""
+        return self.parameters
+
+    @property
+    def matrix(self) -> Array:
+        """The matrix ``[I | offset]``, ``(..., d, d + 1)``."""
+        xp = namespace(self.offset)
+        linear = xp.zeros_like(self.offset)[..., None, :] + eye_like(self.offset)
+        return xp.concatenate([linear, self.offset[..., None]], -1)
+
+    def matrix_vjp(self, grad_matrix: Array) -> Array:
+        """Pull a gradient in the matrix back to the offset; see :meth:`MatrixTransform.matrix_vjp`."""
+        return self._check_gradient(grad_matrix)[..., -1]
+
+    def inverse(self) -> Self:
+        """Return the translation by ``-offset``."""
+        return self._holding(-self.offset)
+
+    def _after(self, other: Self) -> Self:
+        return self._holding(self.offset + other.offset)
+
+    def _widened(self) -> Similarity:
+        return Similarity(1.0, None, self.offset)
+
+    def _describe(self) -> str:
+        return f"offset={written(self.offset)}"
