@@ -20,23 +20,29 @@ inline int tap_count(Interpolation interpolation) {
 
 // The first tap of a point at floor + fraction, relative to floor.
 template <class Real>
-inline int first_tap(Interpolation interpolation, Real fraction) {
+inline int32_t first_tap(Interpolation interpolation, Real fraction) {
     return interpolation == Interpolation::nearest ? (fraction >= Real(0.5)) : 0;
 }
 
-// weight[t] of tap first_tap + t, and slope[t], its derivative with respect to the coordinate (from the right).
-template <class Real>
-inline void basis(Interpolation interpolation, Real fraction, Real* weight, Real* slope) {
+// weight[t][i] of tap first_tap + t of point i, and slope[t][i], its derivative in the coordinate (from the right). The
+// weights of a point add up to one, its slopes to zero.
+template <class Real, int stride>
+inline void basis(Interpolation interpolation, const Real* fraction, int count, Real (*weight)[stride],
+                  Real (*slope)[stride]) {
     switch (interpolation) {
         case Interpolation::nearest:
-            weight[0] = 1;
-            slope[0] = 0;
+            for (int i = 0; i < count; ++i) {
+                weight[0][i] = 1;
+                slope[0][i] = 0;
+            }
             break;
         case Interpolation::linear:
-            weight[0] = 1 - fraction;
-            weight[1] = fraction;
-            slope[0] = -1;
-            slope[1] = 1;
+            for (int i = 0; i < count; ++i) {
+                weight[0][i] = 1 - fraction[i];
+                weight[1][i] = fraction[i];
+                slope[0][i] = -1;
+                slope[1][i] = 1;
+            }
             break;
     }
 }

@@ -218,6 +218,7 @@ void py_set_isa(const std::string& name) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false);  // requests are cached for the life of the process
     m.doc() = "The compiled kernels. Arrays come in canonical form, as pullback.backends lays them out.";
     nb::class_<Request>(m, "Request", "The frozen plan of a call, in the kernels' terms.")
         .def("__init__",

@@ -6,32 +6,33 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// The sample that index k of an axis of n samples reads, or -1 where it reads the fill value.
-inline int64_t border_index(int64_t k, int64_t n, Border border) {
-    if (k >= 0 && k < n) return k;
-    switch (border) {
-        case Border::constant:
-            return -1;
-        case Border::edge:
-            return k < 0 ? 0 : n - 1;
-        case Border::reflect: {
-            if (n == 1) return 0;
-            const int64_t period = 2 * (n - 1);
-            k %= period;
-            if (k < 0) k += period;
-            return k < n ? k : period - k;
-        }
-        case Border::symmetric: {
-            const int64_t period = 2 * n;
-            k %= period;
-            if (k < 0) k += period;
-            return k < n ? k : period - 1 - k;
-        }
-        case Border::wrap:
-            k %= n;
-            return k < 0 ? k + n : k;
+// k modulo the period, from 0 on.
+inline int32_t wrapped(int32_t k, int32_t period) {
+    k %= period;
+    return k < 0 ? k + period : k;
+}
+
+// The sample that each tap k[i] of an axis of n samples reads, n > 0. Where it reads the fill value, inside[i] is 0 and
+// the sample is the nearest one; elsewhere inside[i] is 1.
+inline void map_taps(Border border, int32_t n, const int32_t* k, int count, int32_t* sample, int32_t* inside) {
+    for (int i = 0; i < count; ++i) {
+        const int32_t up = k[i] > 0 ? k[i] : 0;
+        sample[i] = up < n ? up : n - 1;
+        inside[i] = border != Border::constant || sample[i] == k[i];
     }
-    return -1;
+    if (border == Border::constant || border == Border::edge) return;
+    for (int i = 0; i < count; ++i) {
+        if (k[i] >= 0 && k[i] < n) continue;
+        if (border == Border::wrap) {
+            sample[i] = wrapped(k[i], n);
+        } else if (border == Border::symmetric) {
+            const int32_t there = wrapped(k[i], 2 * n);
+            sample[i] = there < n ? there : 2 * n - 1 - there;
+        } else if (n > 1) {
+            const int32_t there = wrapped(k[i], 2 * (n - 1));
+            sample[i] = there < n ? there : 2 * (n - 1) - there;
+        }
+    }
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -5,28 +5,38 @@
 #include "basis.hpp"
 #include "border.hpp"
 #include "lattice.hpp"
+#include "simd.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// The one-dimensional taps of a point that is not wholly inside: an offset of -1 reads `fill`.
+// Loops over points run to a multiple of the widest vector: a compiler that knows it leaves out the remainder loop, which
+// would cost more than the loop. What lies past the end of a block stands in for points, and is never stored.
+inline int padded(int count) { return (count + group_points - 1) & -group_points; }
+
+// The one-dimensional taps of the points that are not wholly inside. Taps that read `fill` have lost their weight and
+// slope to fill_weight and fill_slope.
 template <class Real, int D>
 struct EdgeTaps {
-    int point;
-    int64_t offset[D][max_taps];
-    Real weight[D][max_taps];
-    Real slope[D][max_taps];
+    int count;
+    int point[block_points];
+    int32_t row[max_taps][block_points];  // the sample on axis 0
+    int64_t offset[D][max_taps][block_points];
+    Real weight[D][max_taps][block_points];
+    Real slope[D][max_taps][block_points];
+    Real fill_weight[block_points];
+    Real fill_slope[D][block_points];
 };
 
 template <class Real, int D>
 struct Cells {
     Position<Real, D> position;
-    alignas(64) int64_t offset[block_points];  // of the first tap, held onto the image where the point is not inside
+    alignas(64) int64_t offset[block_points];     // of the first tap, held onto the image where the point is not inside
     alignas(64) int32_t first_row[block_points];  // the first tap on axis 0, held likewise
     alignas(64) int32_t outside[block_points];    // nonzero where not every tap is inside
-    int inside_count, edge_count, void_count;
-    int void_point[block_points];  // every tap reads `fill`
-    EdgeTaps<Real, D> edge[block_points];
+    int inside_count, void_count;
+    int void_point[block_points];  // points that read nothing but `fill`
+    EdgeTaps<Real, D> edge;
 };
 
 // How the axes of the image are read.
@@ -72,122 +82,208 @@ void corner_offsets(const View<D>& view, int64_t* offset) {
     }
 }
 
-// Marks the points whose taps are not all inside, and gives every point the offset of its first tap.
+// The first taps on one axis, held onto the image; marks the points whose taps there are not all inside.
 template <class Real, int D>
-void find_offsets(const View<D>& view, Cells<Real, D>& cells) {
-    const int count = cells.position.count;
-    alignas(64) int32_t narrow[block_points];
-    for (int i = 0; i < count; ++i) cells.outside[i] = !view.uniform;
-    for (int d = 0; d < D; ++d) {
-        const int32_t* __restrict floor = cells.position.floor[d];
-        const Real* __restrict fraction = cells.position.fraction[d];
-        int32_t* __restrict outside = cells.outside;
-        const int32_t last = static_cast<int32_t>(view.size[d] - view.taps[d]);
-        const int32_t crop_end = view.crop ? static_cast<int32_t>(view.size[d] - 1) : void_index + 1;
-        const bool nearest = view.interpolation[d] == Interpolation::nearest;
-        int32_t* __restrict tap = d == 0 ? cells.first_row : narrow;
-        if (last < 0) {
-            for (int i = 0; i < count; ++i) {
-                outside[i] = 1;
-                tap[i] = 0;
-            }
-        } else if (nearest) {
-            for (int i = 0; i < count; ++i) {
-                const int32_t k = floor[i] + (fraction[i] >= Real(0.5));
-                outside[i] |= (k < 0) | (k > last) | (view.crop & ((floor[i] < 0) | (floor[i] >= crop_end)));
-                const int32_t up = k > 0 ? k : 0;
-                tap[i] = up < last ? up : last;
-            }
-        } else {
-            for (int i = 0; i < count; ++i) {
-                const int32_t k = floor[i];
-                outside[i] |= (k < 0) | (k > last);
-                const int32_t up = k > 0 ? k : 0;
-                tap[i] = up < last ? up : last;
-            }
+void find_first_taps(const View<D>& view, int d, Cells<Real, D>& cells, int32_t* __restrict tap) {
+    const int count = padded(cells.position.count);
+    const int32_t* __restrict floor = cells.position.floor[d];
+    const Real* __restrict fraction = cells.position.fraction[d];
+    int32_t* __restrict outside = cells.outside;
+    const int32_t last = static_cast<int32_t>(view.size[d] - view.taps[d]);
+    if (last < 0) {
+        for (int i = 0; i < count; ++i) {
+            outside[i] = 1;
+            tap[i] = 0;
         }
-        int64_t* __restrict offset = cells.offset;
-        const int64_t stride = view.stride[d];
-        if (view.small_offset) {
-            const int32_t narrow_stride = static_cast<int32_t>(stride);
-            if (d == 0)
-                for (int i = 0; i < count; ++i) offset[i] = tap[i] * narrow_stride;
-            else
-                for (int i = 0; i < count; ++i) offset[i] += tap[i] * narrow_stride;
-        } else {
-            if (d == 0)
-                for (int i = 0; i < count; ++i) offset[i] = tap[i] * stride;
-            else
-                for (int i = 0; i < count; ++i) offset[i] += tap[i] * stride;
+        return;
+    }
+    const auto hold = [last](int32_t k) {
+        k = k > 0 ? k : 0;
+        return k < last ? k : last;
+    };
+    if (view.interpolation[d] == Interpolation::nearest) {
+        for (int i = 0; i < count; ++i) {
+            const int32_t k = floor[i] + first_tap(Interpolation::nearest, fraction[i]);
+            outside[i] |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last);
+            tap[i] = hold(k);
+        }
+        // A crop may end between a point and the sample nearest to it.
+        if (view.crop)
+            for (int i = 0; i < count; ++i)
+                outside[i] |= static_cast<uint32_t>(floor[i]) >= static_cast<uint32_t>(view.size[d] - 1);
+    } else {
+        for (int i = 0; i < count; ++i) {
+            const int32_t k = floor[i];
+            outside[i] |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last);
+            tap[i] = hold(k);
         }
     }
 }
 
-// The taps of one point that is not wholly inside; false where all of them read `fill`.
+// Marks the points whose taps are not all inside, and gives every point the offset of its first tap.
 template <class Real, int D>
-bool find_edge_taps(const View<D>& view, const Position<Real, D>& position, int i, EdgeTaps<Real, D>& edge) {
-    edge.point = i;
-    for (int d = 0; d < D; ++d) {
-        const int32_t floor = position.floor[d][i];
-        const Real fraction = position.fraction[d][i];
-        if (floor <= -void_index || floor >= void_index) return false;
-        if (view.crop && (floor < 0 || floor > view.size[d] - 1 || (floor == view.size[d] - 1 && fraction > 0)))
-            return false;
-        const int64_t first = int64_t(floor) + first_tap(view.interpolation[d], fraction);
-        basis(view.interpolation[d], fraction, edge.weight[d], edge.slope[d]);
-        bool any = false;
-        for (int t = 0; t < view.taps[d]; ++t) {
-            const int64_t k = border_index(first + t, view.size[d], view.border[d]);
-            edge.offset[d][t] = k < 0 ? -1 : k;
-            any = any || k >= 0;
+void find_offsets(const View<D>& view, Cells<Real, D>& cells) {
+    const int count = padded(cells.position.count);
+    alignas(64) int32_t tap[D][block_points];
+    for (int i = 0; i < count; ++i) cells.outside[i] = !view.uniform;
+    for (int d = 0; d < D; ++d) find_first_taps(view, d, cells, tap[d]);
+    if (view.small_offset) {
+        int32_t stride[D];
+        for (int d = 0; d < D; ++d) stride[d] = static_cast<int32_t>(view.stride[d]);
+        for (int i = 0; i < count; ++i) {
+            int32_t offset = tap[0][i] * stride[0];
+            for (int d = 1; d < D; ++d) offset += tap[d][i] * stride[d];
+            cells.offset[i] = offset;
         }
-        if (!any) return false;
+    } else {
+        for (int i = 0; i < count; ++i) {
+            int64_t offset = tap[0][i] * view.stride[0];
+            for (int d = 1; d < D; ++d) offset += tap[d][i] * view.stride[d];
+            cells.offset[i] = offset;
+        }
     }
-    return true;
+    for (int i = 0; i < count; ++i) cells.first_row[i] = tap[0][i];
+}
+
+// Lists where flag, which is 0 or 1, is 1.
+inline int list_nonzero(const int32_t* flag, int count, int* index) {
+    int n = 0;
+    for (int i = 0; i < count; i += Simd<int32_t>::width)
+        for (uint32_t lanes = nonzero_lanes(flag + i); lanes; lanes &= lanes - 1)
+            index[n++] = i + __builtin_ctz(lanes);
+    return n;
+}
+
+// Sorts the points that are not wholly inside into those with taps on the image and those without.
+template <class Real, int D>
+void find_edges(const View<D>& view, Cells<Real, D>& cells) {
+    const int count = padded(cells.position.count);
+    alignas(64) int32_t beyond[block_points];
+    for (int i = 0; i < count; ++i) beyond[i] = 0;
+    for (int d = 0; d < D; ++d) {
+        const int32_t* floor = cells.position.floor[d];
+        const Real* fraction = cells.position.fraction[d];
+        const int32_t size = static_cast<int32_t>(view.size[d]);
+        int32_t low = 1 - void_index, high = void_index;  // positions outside [low, high) read nothing
+        if (view.border[d] == Border::constant && view.interpolation[d] != Interpolation::nearest) {
+            low = 1 - view.taps[d];
+            high = size;
+        } else if (view.border[d] == Border::constant) {
+            low = -1;
+            high = size;
+        }
+        for (int i = 0; i < count; ++i) beyond[i] |= (floor[i] < low) | (floor[i] >= high);
+        if (view.border[d] == Border::constant && view.interpolation[d] == Interpolation::nearest)
+            for (int i = 0; i < count; ++i) {
+                const int32_t k = floor[i] + first_tap(view.interpolation[d], fraction[i]);
+                beyond[i] |= (k < 0) | (k >= size);
+            }
+        if (view.crop)
+            for (int i = 0; i < count; ++i)
+                beyond[i] |= (floor[i] < 0) | (floor[i] > size - 1) | ((floor[i] == size - 1) & (fraction[i] > 0));
+    }
+    for (int i = 0; i < count; ++i) {
+        beyond[i] &= cells.outside[i];
+        cells.outside[i] &= ~beyond[i];
+    }
+    cells.edge.count = list_nonzero(cells.outside, count, cells.edge.point);
+    cells.void_count = list_nonzero(beyond, count, cells.void_point);
+}
+
+// The taps of the edge points.
+template <class Real, int D>
+void find_edge_taps(const View<D>& view, Cells<Real, D>& cells) {
+    EdgeTaps<Real, D>& edge = cells.edge;
+    const int count = padded(edge.count);
+    for (int e = edge.count; e < count; ++e) edge.point[e] = edge.point[0];
+    alignas(64) int32_t first[block_points], k[block_points], sample[block_points], inside[block_points];
+    alignas(64) int32_t all_inside[block_points];
+    alignas(64) Real fraction[block_points], kept[D][block_points], kept_slope[D][block_points];
+    for (int d = 0; d < D; ++d) {
+        for (int e = 0; e < count; ++e) {
+            fraction[e] = cells.position.fraction[d][edge.point[e]];
+            first[e] = cells.position.floor[d][edge.point[e]] + first_tap(view.interpolation[d], fraction[e]);
+            kept[d][e] = kept_slope[d][e] = 0;
+            all_inside[e] = 1;
+        }
+        basis<Real, block_points>(view.interpolation[d], fraction, count, edge.weight[d], edge.slope[d]);
+        for (int t = 0; t < view.taps[d]; ++t) {
+            for (int e = 0; e < count; ++e) k[e] = first[e] + t;
+            map_taps(view.border[d], static_cast<int32_t>(view.size[d]), k, count, sample, inside);
+            Real* weight = edge.weight[d][t];
+            Real* slope = edge.slope[d][t];
+            for (int e = 0; e < count; ++e) {
+                weight[e] = inside[e] ? weight[e] : Real(0);
+                slope[e] = inside[e] ? slope[e] : Real(0);
+                kept[d][e] += weight[e];
+                kept_slope[d][e] += slope[e];
+                all_inside[e] &= inside[e];
+            }
+            for (int e = 0; e < count; ++e) edge.offset[d][t][e] = sample[e] * view.stride[d];
+            if (d == 0)
+                for (int e = 0; e < count; ++e) edge.row[t][e] = sample[e];
+        }
+        // The sums are known where no tap is lost: rounding must not leave a trace of `fill` there.
+        for (int e = 0; e < count; ++e) {
+            kept[d][e] = all_inside[e] ? Real(1) : kept[d][e];
+            kept_slope[d][e] = all_inside[e] ? Real(0) : kept_slope[d][e];
+        }
+    }
+    for (int e = 0; e < count; ++e) {
+        Real all = 1;
+        for (int d = 0; d < D; ++d) {
+            all *= kept[d][e];
+            Real slope = -kept_slope[d][e];
+            for (int other = 0; other < D; ++other)
+                if (other != d) slope *= kept[other][e];
+            edge.fill_slope[d][e] = slope;
+        }
+        edge.fill_weight[e] = 1 - all;
+    }
 }
 
 // Everything about the taps of a block whose positions are known.
 template <class Real, int D>
 void find_cells(const View<D>& view, Cells<Real, D>& cells) {
-    find_offsets(view, cells);
-    const int count = cells.position.count;
-    cells.edge_count = cells.void_count = 0;
-    int32_t any = 0;
-    for (int i = 0; i < count; ++i) any |= cells.outside[i];
-    if (any) {
-        for (int i = 0; i < count; ++i) {
-            if (!cells.outside[i]) continue;
-            if (find_edge_taps(view, cells.position, i, cells.edge[cells.edge_count]))
-                ++cells.edge_count;
-            else
-                cells.void_point[cells.void_count++] = i;
+    const int count = cells.position.count, end = padded(count);
+    for (int d = 0; d < D; ++d)
+        for (int i = count; i < end; ++i) {
+            cells.position.floor[d][i] = 0;
+            cells.position.fraction[d][i] = 0;
         }
-    }
-    cells.inside_count = count - cells.edge_count - cells.void_count;
-    // Vector loops run over whole vectors: what lies past the end reads the first sample, which exists if any point is inside.
-    for (int i = count; i < block_points && i % 16; ++i) {
-        cells.offset[i] = 0;
-        cells.first_row[i] = 0;
-        for (int d = 0; d < D; ++d) cells.position.fraction[d][i] = 0;
+    find_offsets(view, cells);
+    cells.edge.count = cells.void_count = 0;
+    int32_t any = 0;
+    for (int i = count; i < end; ++i) cells.outside[i] = 0;
+    for (int i = 0; i < end; ++i) any |= cells.outside[i];
+    if (any) find_edges(view, cells);
+    if (cells.edge.count) find_edge_taps(view, cells);
+    cells.inside_count = count - cells.edge.count - cells.void_count;
+}
+
+// Calls visit(offset, weight) for the taps of edge point e; on axis `along` (-1: none) slopes take the place of weights.
+// Taps of weight zero are passed over, so that a NaN there does not spread.
+template <class Real, int D, int axis = 0, class Visit>
+inline void for_each_tap(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, int along, int64_t offset,
+                         Real weight, Visit& visit) {
+    for (int t = 0; t < view.taps[axis]; ++t) {
+        const Real product = weight * (along == axis ? edge.slope[axis][t][e] : edge.weight[axis][t][e]);
+        if (product == 0) continue;
+        if constexpr (axis + 1 == D)
+            visit(offset + edge.offset[axis][t][e], product);
+        else
+            for_each_tap<Real, D, axis + 1>(view, edge, e, along, offset + edge.offset[axis][t][e], product, visit);
     }
 }
 
-// Sums visit(outside, offset, weight) over the taps of an edge point; on axis `along` (-1: none) slopes replace weights.
-// Taps of weight zero are passed over, so that a NaN there, in the image or as fill, does not spread.
-template <class Real, int D, int axis = 0, class Visit>
-inline void for_each_tap(const View<D>& view, const EdgeTaps<Real, D>& edge, int along, bool outside, int64_t offset,
-                         Real weight, Visit& visit) {
-    const Real* w = along == axis ? edge.slope[axis] : edge.weight[axis];
-    for (int t = 0; t < view.taps[axis]; ++t) {
-        const Real product = weight * w[t];
-        if (product == 0) continue;
-        const int64_t k = edge.offset[axis][t];
-        if constexpr (axis + 1 == D)
-            visit(outside || k < 0, offset + k * view.stride[axis], product);
-        else
-            for_each_tap<Real, D, axis + 1>(view, edge, along, outside || k < 0, offset + k * view.stride[axis],
-                                            product, visit);
-    }
+// The value at edge point e, or its slope along an axis.
+template <class T, class Real, int D>
+inline Real edge_sum(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, int along, const T* image, Real fill) {
+    const Real fill_share = along < 0 ? edge.fill_weight[e] : edge.fill_slope[along][e];
+    Real sum = fill_share == 0 ? Real(0) : fill_share * fill;
+    auto add = [&](int64_t offset, Real weight) { sum += weight * static_cast<Real>(image[offset]); };
+    for_each_tap<Real, D>(view, edge, e, along, 0, Real(1), add);
+    return sum;
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -51,16 +51,8 @@ void jet_block(const View<D>& view, const Cells<Real, D>& cells, const T* image,
         else
             jet_linear<T, Real, D, false>(view, cells, image, slope);
     }
-    for (int e = 0; e < cells.edge_count; ++e) {
-        for (int d = 0; d < D; ++d) {
-            Real sum = 0;
-            auto add = [&](bool outside, int64_t offset, Real weight) {
-                sum += weight * (outside ? fill : static_cast<Real>(image[offset]));
-            };
-            for_each_tap<Real, D>(view, cells.edge[e], d, false, 0, Real(1), add);
-            slope[d][cells.edge[e].point] = sum;
-        }
-    }
+    for (int e = 0; e < cells.edge.count; ++e)
+        for (int d = 0; d < D; ++d) slope[d][cells.edge.point[e]] = edge_sum(view, cells.edge, e, d, image, fill);
     for (int e = 0; e < cells.void_count; ++e)
         for (int d = 0; d < D; ++d) slope[d][cells.void_point[e]] = 0;
 }

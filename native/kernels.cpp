@@ -41,6 +41,7 @@ void pull(const Call& call, int64_t batch, int64_t chunk) {
     alignas(64) Real value[block_points];
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
+        prefetch_values(call.lattice, call.values, batch * call.values.batch_stride, begin, count);
         locate(call, batch, begin, cells.position);
         find_cells(view, cells);
         for (int64_t c = 0; c < call.image.channels; ++c) {
@@ -83,6 +84,7 @@ void backward(const Call& call, const BackwardTask& task) {
     const bool affine = call.plan.kind == LatticeKind::affine;
     const bool shared_geometry = call.geometry.batch == 1;
     Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
     alignas(64) Real value[block_points], slope[D][block_points], x_bar[D][block_points];
 
     const auto locate_block = [&](int64_t b, int64_t begin) {
@@ -92,7 +94,7 @@ void backward(const Call& call, const BackwardTask& task) {
     const auto store_geometry = [&](int64_t b, int64_t chunk, int64_t begin, int count) {
         const int64_t m = shared_geometry ? 0 : b;
         if (affine)
-            add_matrix_moments<Real, D>(call.lattice, begin, count, x_bar,
+            add_matrix_moments<Real, D>(local, count, x_bar,
                                         call.partial_sums + (m * chunk_count(call.lattice) + chunk) * D * (D + 1));
         else if (call.grad_geometry.dtype == DType::f32)
             store_coordinates<float, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
@@ -122,6 +124,7 @@ void backward(const Call& call, const BackwardTask& task) {
     for (int64_t chunk = task.chunk_begin; chunk < task.chunk_end; ++chunk) {
         for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
             cells.position.count = count;
+            if (task.geometry && affine) find_local_index(call.lattice, begin, count, local);
             if (shared_geometry) {
                 locate_block(0, begin);
                 clear();

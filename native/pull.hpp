@@ -44,14 +44,8 @@ void pull_block(const View<D>& view, const Cells<Real, D>& cells, const T* image
             pull_linear<T, Real, D, false>(view, cells, image, value);
         }
     }
-    for (int e = 0; e < cells.edge_count; ++e) {
-        Real sum = 0;
-        auto add = [&](bool outside, int64_t offset, Real weight) {
-            sum += weight * (outside ? fill : static_cast<Real>(image[offset]));
-        };
-        for_each_tap<Real, D>(view, cells.edge[e], -1, false, 0, Real(1), add);
-        value[cells.edge[e].point] = sum;
-    }
+    for (int e = 0; e < cells.edge.count; ++e)
+        value[cells.edge.point[e]] = edge_sum(view, cells.edge, e, -1, image, fill);
     for (int e = 0; e < cells.void_count; ++e) value[cells.void_point[e]] = fill;
 }
 

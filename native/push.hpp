@@ -90,13 +90,31 @@ Overlap overlap(const View<D>& view, const Cells<Real, D>& cells, Band band) {
     return low >= band.begin && high < band.end ? Overlap::all : Overlap::part;
 }
 
+template <class Real, int D>
+void push_edge(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, Band band, Real value, Real* image) {
+    auto add = [&](int64_t offset, Real weight) { image[offset] += weight * value; };
+    if (band.whole) {
+        for_each_tap<Real, D>(view, edge, e, -1, 0, Real(1), add);
+        return;
+    }
+    for (int t = 0; t < view.taps[0]; ++t) {
+        if (edge.row[t][e] < band.begin || edge.row[t][e] >= band.end) continue;
+        const Real weight = edge.weight[0][t][e];
+        if (weight == 0) continue;
+        if constexpr (D == 1)
+            add(edge.offset[0][t][e], weight);
+        else
+            for_each_tap<Real, D, 1>(view, edge, e, -1, edge.offset[0][t][e], weight, add);
+    }
+}
+
 // Scatters the values of one channel at a block of points; `value` is set to zero where a point is not wholly inside.
 template <class Real, int D>
 void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, Band band, Real* value, Real* image) {
     Real edge_value[block_points];
-    for (int e = 0; e < cells.edge_count; ++e) {
-        edge_value[e] = value[cells.edge[e].point];
-        value[cells.edge[e].point] = 0;
+    for (int e = 0; e < cells.edge.count; ++e) {
+        edge_value[e] = value[cells.edge.point[e]];
+        value[cells.edge.point[e]] = 0;
     }
     for (int e = 0; e < cells.void_count; ++e) value[cells.void_point[e]] = 0;
     if (cells.inside_count > 0 && part != Overlap::none) {
@@ -108,22 +126,7 @@ void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, 
             nearest ? push_nearest<Real, D, true>(cells, value, image, band)
                     : push_linear<Real, D, true>(view, cells, value, image, band);
     }
-    for (int e = 0; e < cells.edge_count; ++e) {
-        const Real v = edge_value[e];
-        auto add = [&](bool outside, int64_t offset, Real weight) {
-            if (!outside) image[offset] += weight * v;
-        };
-        if (band.whole) {
-            for_each_tap<Real, D>(view, cells.edge[e], -1, false, 0, Real(1), add);
-            continue;
-        }
-        EdgeTaps<Real, D> in_band = cells.edge[e];
-        for (int t = 0; t < view.taps[0]; ++t) {
-            int64_t& k = in_band.offset[0][t];
-            if (k < band.begin || k >= band.end) k = -1;
-        }
-        for_each_tap<Real, D>(view, in_band, -1, false, 0, Real(1), add);
-    }
+    for (int e = 0; e < cells.edge.count; ++e) push_edge(view, cells.edge, e, band, edge_value[e], image);
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -7,45 +7,58 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// Sums of v[i] and of i * v[i], in a fixed order.
-template <class Real>
-void moments(const Real* v, int n, double& sum, double& first_moment) {
-    using S = Simd<Real>;
-    typename S::Vector index, total{}, weighted{};
-    for (int k = 0; k < S::width; ++k) index[k] = static_cast<Real>(k);
-    int i = 0;
-    for (; i + S::width <= n; i += S::width) {
-        const typename S::Vector value = S::load(v + i);
-        total += value;
-        weighted += value * index;
-        index += static_cast<Real>(S::width);
-    }
-    sum = first_moment = 0;
-    for (int k = 0; k < S::width; ++k) {
-        sum += total[k];
-        first_moment += weighted[k];
-    }
-    for (; i < n; ++i) {
-        sum += v[i];
-        first_moment += static_cast<double>(v[i]) * i;
+// The lattice index of each point of a block, along the axes of the image, from an origin near the block: small numbers,
+// which single precision holds exactly.
+template <class Real, int D>
+struct LocalIndex {
+    double origin[D];
+    alignas(64) Real index[D][block_points + group_points];
+};
+
+template <class Real, int D>
+void find_local_index(const Lattice& lattice, int64_t begin, int count, LocalIndex<Real, D>& local) {
+    double origin[3];
+    for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
+        if (first == 0) {
+            origin[0] = static_cast<double>(z);
+            origin[1] = static_cast<double>(y);
+            origin[2] = static_cast<double>(n == count ? x : 0);
+        }
+        const double at[3] = {z - origin[0], y - origin[1], x - origin[2]};
+        for (int d = 0; d + 1 < D; ++d)
+            for (int i = 0; i < n; ++i) local.index[d][first + i] = static_cast<Real>(at[3 - D + d]);
+        for (int i = 0; i < n; ++i) local.index[D - 1][first + i] = static_cast<Real>(at[2]) + static_cast<Real>(i);
+    });
+    for (int d = 0; d < D; ++d) {
+        local.origin[d] = origin[3 - D + d];
+        for (int i = count; i < count + group_points; ++i) local.index[d][i] = 0;
     }
 }
 
-// Adds sum over the block of x_bar (index, 1)^T, with `index` that of the output lattice, to a D x (D + 1) record.
+template <class Real>
+inline double lane_sum(typename Simd<Real>::Vector v) {
+    double sum = 0;
+    for (int k = 0; k < Simd<Real>::width; ++k) sum += v[k];
+    return sum;
+}
+
+// Adds sum over the block of x_bar (index, 1)^T, with `index` that of the output lattice, to a D x (D + 1) record. The
+// cotangents past the end of the block must be zero up to a whole vector.
 template <class Real, int D>
-void add_matrix_moments(const Lattice& lattice, int64_t begin, int count, const Real (*x_bar)[block_points],
+void add_matrix_moments(const LocalIndex<Real, D>& local, int count, const Real (*x_bar)[block_points],
                         double* record) {
-    for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
-        const double index[3] = {static_cast<double>(z), static_cast<double>(y), static_cast<double>(x)};
-        for (int d = 0; d < D; ++d) {
-            double sum, first_moment;
-            moments(x_bar[d] + first, n, sum, first_moment);
-            double* row = record + d * (D + 1);
-            for (int e = 0; e + 1 < D; ++e) row[e] += index[3 - D + e] * sum;
-            row[D - 1] += index[2] * sum + first_moment;
-            row[D] += sum;
+    using S = Simd<Real>;
+    for (int d = 0; d < D; ++d) {
+        typename S::Vector total{}, moment[D]{};
+        for (int i = 0; i < count; i += S::width) {
+            const typename S::Vector v = S::load(x_bar[d] + i);
+            total += v;
+            for (int e = 0; e < D; ++e) moment[e] += v * S::load(local.index[e] + i);
         }
-    });
+        const double sum = lane_sum<Real>(total);
+        for (int e = 0; e < D; ++e) record[d * (D + 1) + e] += local.origin[e] * sum + lane_sum<Real>(moment[e]);
+        record[d * (D + 1) + D] += sum;
+    }
 }
 
 // Writes the cotangent of given coordinates, in the units of their frame.

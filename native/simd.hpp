@@ -32,6 +32,50 @@ struct Simd {
     static void store(Real* p, Vector v) { std::memcpy(p, &v, sizeof v); }
 };
 
+// Asks for a cache line that is about to be written. The compiler drops calls of functions that do nothing else than
+// __builtin_prefetch, so x86 spells the instruction.
+inline void prefetch_for_write(const void* p) {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
+typedef int32_t IntVector __attribute__((vector_size(vector_bytes)));
+
+// The integers at or below, which must fit an int32.
+inline Simd<float>::Vector floor_of(Simd<float>::Vector x) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+    return _mm256_floor_ps(x);
+#else
+    const Simd<float>::Vector truncated = __builtin_convertvector(__builtin_convertvector(x, IntVector), Simd<float>::Vector);
+    return truncated + __builtin_convertvector(x < truncated, Simd<float>::Vector);
+#endif
+}
+
+// One bit for each of the lanes of flag[0 .. width) that is not zero.
+inline uint32_t nonzero_lanes(const int32_t* flag) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    const __m512i v = _mm512_loadu_si512(flag);
+    return _mm512_test_epi32_mask(v, v);
+#elif defined(__AVX2__)
+    const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(flag));
+    const __m256i zero = _mm256_cmpeq_epi32(v, _mm256_setzero_si256());
+    return ~static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(zero))) & 0xff;
+#elif defined(__SSE2__)
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(flag));
+    const __m128i zero = _mm_cmpeq_epi32(v, _mm_setzero_si128());
+    return ~static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(zero))) & 0xf;
+#else
+    uint32_t lanes = 0;
+    for (int k = 0; k < Simd<int32_t>::width; ++k) lanes |= static_cast<uint32_t>(flag[k] != 0) << k;
+    return lanes;
+#endif
+}
+
 // Neighbours along the contiguous axis: left[k] = p[offset[k]], right[k] = p[offset[k] + step], as reals.
 template <class T, class Real>
 inline void load_pairs(const T* p, const int64_t* offset, int64_t step, typename Simd<Real>::Vector& left,
@@ -44,41 +88,45 @@ inline void load_pairs(const T* p, const int64_t* offset, int64_t step, typename
 
 #if defined(__SSE2__)
 
-// Both members of two pairs with two 64-bit loads: (l0, r0, l1, r1).
-inline __m128 load_two_pairs(const float* p, int64_t first, int64_t second) {
-    const __m128 low = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i_u*>(p + first)));
-    return _mm_loadh_pi(low, reinterpret_cast<const __m64*>(p + second));
-}
-
-// The same as load_pairs for samples that lie side by side (step 1).
+// The same as load_pairs for samples that lie side by side (step 1). Each 128-bit lane j of `a` holds pairs 4 j and
+// 4 j + 1, of `b` pairs 4 j + 2 and 4 j + 3: one shuffle within lanes then puts all left members, in order, into one
+// register and all right ones into another.
 inline void load_adjacent(const float* p, const int64_t* o, Simd<float>::Vector& left, Simd<float>::Vector& right) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-    // 128-bit lane j of `a` takes pairs 4 j and 4 j + 1, of `b` pairs 4 j + 2 and 4 j + 3: then one shuffle within
-    // lanes puts all left members, in order, in one register and all right ones in another.
-    const auto quads = [&](int k) {
-        const __m256 low =
-            _mm256_insertf128_ps(_mm256_castps128_ps256(load_two_pairs(p, o[k], o[k + 1])),
-                                 load_two_pairs(p, o[k + 4], o[k + 5]), 1);
-        const __m256 high =
-            _mm256_insertf128_ps(_mm256_castps128_ps256(load_two_pairs(p, o[k + 8], o[k + 9])),
-                                 load_two_pairs(p, o[k + 12], o[k + 13]), 1);
-        return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+    // A broadcast under a mask puts a pair in its place without a shuffle.
+    const auto octet = [&](int k) {
+        const auto pair = [&](int i) {
+            return _mm_castsi128_pd(_mm_loadl_epi64(reinterpret_cast<const __m128i_u*>(p + o[k + i])));
+        };
+        __m512d low = _mm512_broadcastsd_pd(pair(0)), high = _mm512_broadcastsd_pd(pair(8));
+        low = _mm512_mask_broadcastsd_pd(low, 0x02, pair(1));
+        high = _mm512_mask_broadcastsd_pd(high, 0x20, pair(9));
+        low = _mm512_mask_broadcastsd_pd(low, 0x04, pair(4));
+        high = _mm512_mask_broadcastsd_pd(high, 0x40, pair(12));
+        low = _mm512_mask_broadcastsd_pd(low, 0x08, pair(5));
+        high = _mm512_mask_broadcastsd_pd(high, 0x80, pair(13));
+        return _mm512_castpd_ps(_mm512_mask_blend_pd(0xf0, low, high));
     };
-    const __m512 a = quads(0), b = quads(2);
+    const __m512 a = octet(0), b = octet(2);
     left = _mm512_shuffle_ps(a, b, 0x88);
     right = _mm512_shuffle_ps(a, b, 0xdd);
-#elif defined(__AVX2__)
-    const auto quads = [&](int k) {
-        return _mm256_insertf128_ps(_mm256_castps128_ps256(load_two_pairs(p, o[k], o[k + 1])),
-                                    load_two_pairs(p, o[k + 4], o[k + 5]), 1);
+#else
+    const auto two_pairs = [&](int first, int second) {
+        const __m128 low = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i_u*>(p + o[first])));
+        return _mm_loadh_pi(low, reinterpret_cast<const __m64*>(p + o[second]));
     };
-    const __m256 a = quads(0), b = quads(2);
+#if defined(__AVX2__)
+    const auto quad = [&](int k) {
+        return _mm256_insertf128_ps(_mm256_castps128_ps256(two_pairs(k, k + 1)), two_pairs(k + 4, k + 5), 1);
+    };
+    const __m256 a = quad(0), b = quad(2);
     left = _mm256_shuffle_ps(a, b, 0x88);
     right = _mm256_shuffle_ps(a, b, 0xdd);
 #else
-    const __m128 a = load_two_pairs(p, o[0], o[1]), b = load_two_pairs(p, o[2], o[3]);
+    const __m128 a = two_pairs(0, 1), b = two_pairs(2, 3);
     left = _mm_shuffle_ps(a, b, 0x88);
     right = _mm_shuffle_ps(a, b, 0xdd);
+#endif
 #endif
 }
 

@@ -75,5 +75,15 @@ void load_values(const Lattice& lattice, const Values& values, int64_t start, in
     });
 }
 
+// Asks for the memory of a block that is about to be written, while its values are computed.
+inline void prefetch_values(const Lattice& lattice, const Values& values, int64_t start, int64_t begin, int count) {
+    constexpr int line_bytes = 64;
+    for_each_value_row(lattice, values, start, begin, count, [&](auto* out, int64_t stride, int, int n) {
+        constexpr int line = line_bytes / static_cast<int>(sizeof *out);
+        if (stride == 1)
+            for (int i = 0; i < n; i += line) prefetch_for_write(out + i);
+    });
+}
+
 }  // namespace PULLBACK_ISA_NAMESPACE
 }  // namespace pullback

@@ -296,11 +296,7 @@ def as_arrays(function: str, **values: Array) -> tuple[Array, ...]:
     if not tensors:
         return tuple(_as_real_array(function, name, value) for name, value in values.items())
     dtype, device = _common_dtype_and_device(function, tensors)
-    torch = sys.modules["torch"]
-    return tuple(
-        value.to(dtype) if name in tensors else torch.tensor(_as_real_array(function, name, value)).to(device, dtype)
-        for name, value in values.items()
-    )
+    return tuple(_as_tensor(function, name, value, dtype, device) for name, value in values.items())
 
 
 def check_ndim(function: str, ndim: int) -> int:
@@ -371,6 +367,15 @@ def _as_real_array(function: str, name: str, value: Array) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{function}: `{name}` has dtype {array.dtype}; give real numbers")
     return array.astype(np.float64, copy=False)
+
+
+def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) -> Array:
+    if is_tensor(value):
+        return value.to(dtype)
+    torch = sys.modules["torch"]
+    # A plain number needs no NumPy, which torch.compile could not trace.
+    number = value if isinstance(value, float | int) else _as_real_array(function, name, value)
+    return torch.tensor(number, dtype=dtype, device=device)
 
 
 def _common_dtype_and_device(function: str, tensors: dict[str, Array]) -> tuple[Any, Any]:

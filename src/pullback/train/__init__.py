@@ -1,0 +1,16 @@
+"""`pullback train`: the same classifier with and without a spatial transformer, and what the transformer learned.
+
+===============  ========================================================================
+`data`           pictures and labels: scikit-learn's digits, IDX files, folders of pictures
+`distortions`    the table of distortions, and how they are drawn
+`models`         the networks, with equal numbers of parameters
+`loop`           training, with Lightning
+`runs`           what a run keeps on disk, and how it comes back
+`evaluation`     the test error of what was trained, and the canonical pose of any picture
+`pictures`       picture files in and out
+`report`         the page that shows a run
+`atomic`         files that are whole or not there
+===============  ========================================================================
+
+Needs ``pip install 'pullback[train]'``. Nothing is imported here, so that `pullback --help` stays quick.
+"""

@@ -1,0 +1,363 @@
+"""Training, with Lightning: one model after the other, each with every seed, resumable epoch by epoch."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from pullback import Affine
+from pullback.nn import localization_parameter_groups
+from pullback.train import distortions, models
+from pullback.train.data import Dataset
+from pullback.train.distortions import DISTORTIONS, Distortion
+from pullback.train.runs import Configuration, Row, Run, RunError, Trained, read_checkpoint
+
+Batch = tuple[Tensor, Tensor]
+
+# More images than this at once only fill the memory.
+_LARGEST_BATCH = 1000
+
+
+class Progress(Protocol):
+    """Whoever wants to know how far the training is."""
+
+    def start(self, model: str, seed: int, epochs: int, batches: int, done: int) -> None:
+        """Take note that a training starts, `done` of its epochs being there already."""
+
+    def batch(self) -> None:
+        """Take note of a batch."""
+
+    def epoch(self, row: Row) -> None:
+        """Take note of an epoch and of what it brought."""
+
+    def finish(self, trained: Trained) -> None:
+        """Take note that a training is finished."""
+
+
+class TrainingBatches:
+    """The batches of an epoch: the pictures in a new order, distorted anew, as a function of seed and epoch alone.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    distortion : Distortion
+    batch_size : int
+    seed : int
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch that the next iteration gives.
+    """
+
+    def __init__(self, dataset: Dataset, distortion: Distortion, batch_size: int, seed: int) -> None:
+        self.images = torch.from_numpy(dataset.train_images)[:, None]
+        self.labels = torch.from_numpy(dataset.train_labels)
+        self.boxes = distortions.ink_boxes(self.images)
+        self.distortion, self.batch_size, self.seed = distortion, batch_size, seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        random = distortions.generator(distortions.TRAINING, self.seed, self.epoch)
+        matrices = distortions.draw(self.distortion, self.boxes, self.images.shape[-1], random).matrix
+        for chosen in torch.randperm(len(self.images), generator=random).split(self.batch_size):
+            transform = Affine(matrices[chosen])
+            yield distortions.distort(self.images[chosen], transform, self.distortion), self.labels[chosen]
+
+
+class TestBatches:
+    """The test pictures, distorted once and for all: the same for every model, seed and epoch.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    distortion : Distortion
+
+    Attributes
+    ----------
+    images : Tensor, (N, 1, canvas, canvas)
+    labels : Tensor, (N,)
+    """
+
+    def __init__(self, dataset: Dataset, distortion: Distortion) -> None:
+        pictures = torch.from_numpy(dataset.test_images)[:, None]
+        random = distortions.generator(distortions.TESTING)
+        transform = distortions.draw(distortion, distortions.ink_boxes(pictures), pictures.shape[-1], random)
+        self.images = distortions.distort(pictures, transform, distortion)
+        self.labels = torch.from_numpy(dataset.test_labels)
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // _LARGEST_BATCH)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return zip(self.images.split(_LARGEST_BATCH), self.labels.split(_LARGEST_BATCH), strict=True)
+
+
+class Training(pl.LightningModule):
+    """Cross-entropy by AdamW with a one-cycle rate, and a smaller step for localization networks.
+
+    Parameters
+    ----------
+    network : Network
+    configuration : Configuration
+    classes : int
+    """
+
+    def __init__(self, network: models.Network, configuration: Configuration, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.configuration = configuration
+        self.train_loss, self.test_loss = MeanMetric(), MeanMetric()
+        self.train_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.test_accuracy = MulticlassAccuracy(classes, average="micro")
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Return the loss of a batch."""
+        images, labels = batch
+        logits = self.network(images)
+        loss = functional.cross_entropy(logits, labels)
+        self.train_loss.update(loss.detach(), len(labels))
+        self.train_accuracy.update(logits.detach(), labels)
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Take note of loss and accuracy on a batch of test pictures."""
+        images, labels = batch
+        logits = self.network(images)
+        self.test_loss.update(functional.cross_entropy(logits, labels), len(labels))
+        self.test_accuracy.update(logits, labels)
+
+    def configure_optimizers(self) -> Any:
+        """Return optimizer and schedule, as Lightning wants them."""
+        settings = self.configuration
+        groups = localization_parameter_groups(self.network, settings.learning_rate, settings.localization_scale)
+        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            [group["lr"] for group in groups],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            div_factor=10,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def measurements(self) -> Row:
+        """Return what was measured since the last call: mean losses, and errors in per cent."""
+        row = {
+            "train_loss": float(self.train_loss.compute()),
+            "train_error": round(100 * (1 - float(self.train_accuracy.compute())), 4),
+            "test_loss": float(self.test_loss.compute()),
+            "test_error": round(100 * (1 - float(self.test_accuracy.compute())), 4),
+        }
+        for metric in (self.train_loss, self.train_accuracy, self.test_loss, self.test_accuracy):
+            metric.reset()
+        return row
+
+
+class Recorder(pl.Callback):
+    """After each epoch: a row of measurements, the checkpoint to resume from, ``metrics.csv``.
+
+    Parameters
+    ----------
+    run : Run
+    model : str
+    seed : int
+    batches : TrainingBatches
+        Told which epoch it is.
+    before : list of Row
+        The rows of the trainings before this one, for ``metrics.csv``.
+    progress : Progress
+    """
+
+    def __init__(
+        self, run: Run, model: str, seed: int, batches: TrainingBatches, before: list[Row], progress: Progress
+    ) -> None:
+        self.run, self.model, self.seed = run, model, seed
+        self.batches, self.before, self.progress = batches, before, progress
+        self.history: list[Row] = []
+        self.random_state = torch.get_rng_state()
+        self.interrupted = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the checkpoint keeps of this."""
+        return {
+            "model": self.model,
+            "seed": self.seed,
+            "history": self.history,
+            "random_state": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        self.history = list(state_dict["history"])
+        self.random_state = state_dict["random_state"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on where the clock and the random numbers were."""
+        torch.set_rng_state(self.random_state)
+        self.started = time.perf_counter() - (self.history[-1]["seconds"] if self.history else 0)
+        epochs = self.run.configuration.epochs
+        self.progress.start(self.model, self.seed, epochs, len(self.batches), len(self.history))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say which epoch's pictures are wanted."""
+        self.batches.epoch = trainer.current_epoch
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Pass the word on."""
+        self.progress.batch()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write down what the epoch brought."""
+        assert isinstance(pl_module, Training)
+        row = {
+            "model": self.model,
+            "seed": self.seed,
+            "epoch": trainer.current_epoch + 1,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            **pl_module.measurements(),
+            "seconds": round(time.perf_counter() - self.started, 3),
+        }
+        self.history.append(row)
+        self.run.keep_last(trainer)
+        self.run.write_metrics([*self.before, *self.history])
+        self.progress.epoch(row)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Remember an interruption by the user, of which Lightning makes an exit."""
+        self.interrupted = isinstance(exception, KeyboardInterrupt)
+
+
+def train(run: Run, dataset: Dataset, progress: Progress) -> list[Trained]:
+    """Do all trainings of a run that are not finished.
+
+    Parameters
+    ----------
+    run : Run
+        A new one, or one that was interrupted: finished trainings are left alone, and the one under way goes on after
+        its last whole epoch, to the same bits as if it had never been interrupted.
+    dataset : Dataset
+    progress : Progress
+
+    Returns
+    -------
+    list of Trained
+        All of the run, in the order of ``run.configuration.jobs``.
+
+    Raises
+    ------
+    RunError
+        If a checkpoint is corrupted.
+    OSError
+        If a file cannot be written. All files of the run are whole nevertheless, and it can be resumed.
+    KeyboardInterrupt
+        If the user interrupts.
+    """
+    all_trained: list[Trained] = []
+    test = TestBatches(dataset, DISTORTIONS[run.configuration.distortion])
+    for model, seed in run.configuration.jobs:
+        if run.has(model, seed):
+            trained = run.load(model, seed)
+        else:
+            before = [row for earlier in all_trained for row in earlier.history]
+            trained = _train_one(run, dataset, test, model, seed, before, progress)
+            run.keep(trained)
+            run.last.unlink(missing_ok=True)
+            progress.finish(trained)
+        all_trained.append(trained)
+    run.write_metrics(row for trained in all_trained for row in trained.history)
+    return all_trained
+
+
+def _train_one(
+    run: Run, dataset: Dataset, test: TestBatches, model: str, seed: int, before: list[Row], progress: Progress
+) -> Trained:
+    settings = run.configuration
+    distortion = DISTORTIONS[settings.distortion]
+    classes = len(dataset.classes)
+    with torch.random.fork_rng(devices=[]), _quiet():
+        torch.manual_seed(seed)
+        network = models.build(model, distortion.canvas, classes, settings.transform)
+        batches = TrainingBatches(dataset, distortion, settings.batch_size, seed)
+        recorder = Recorder(run, model, seed, batches, before, progress)
+        trainer = pl.Trainer(
+            max_epochs=settings.epochs,
+            callbacks=[recorder],
+            devices=1,
+            default_root_dir=run.path,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        resumed = _resumable(run, model, seed)
+        with _interruptible(recorder):
+            trainer.fit(
+                Training(network, settings, classes),
+                train_dataloaders=batches,
+                val_dataloaders=test,
+                ckpt_path=run.last if resumed else None,
+                weights_only=True,
+            )
+    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    return Trained(model, seed, state, recorder.history)
+
+
+def _resumable(run: Run, model: str, seed: int) -> bool:
+    """Whether there is a checkpoint to go on from; one of a training that is finished since is of no use."""
+    if not run.last.exists():
+        return False
+    callbacks = read_checkpoint(run.last).get("callbacks")
+    if not isinstance(callbacks, dict) or Recorder.__qualname__ not in callbacks:
+        raise RunError(f"{run.last}: not a checkpoint of this program")
+    kept = callbacks[Recorder.__qualname__]
+    return (kept["model"], kept["seed"]) == (model, seed)
+
+
+@contextmanager
+def _interruptible(recorder: Recorder) -> Iterator[None]:
+    """Raise KeyboardInterrupt where Lightning exits for it, and take its signal handler away again."""
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if recorder.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to itself what Lightning says about devices, loaders and itself."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        warnings.filterwarnings("ignore", message=r".*(num_workers|LeafSpec|checkpoint).*")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

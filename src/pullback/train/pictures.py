@@ -1,0 +1,128 @@
+"""Picture files in and out, and pictures as the library wants them: gray, in [0, 1], of one size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import numpy.typing as npt
+
+import pullback as pb
+from pullback.train import atomic
+
+Picture = npt.NDArray[Any]
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"})
+
+# How much red, green and blue add to the brightness that an eye sees (ITU-R BT.601).
+_LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+class PictureError(ValueError):
+    """A file that cannot be read, or written, as a picture."""
+
+
+def read(path: Path) -> Picture:
+    """Read a picture file, turned upright if its metadata say that the camera was not.
+
+    Parameters
+    ----------
+    path : Path
+        A file in any format that Pillow reads; of several frames, the first is taken.
+
+    Returns
+    -------
+    ndarray, (height, width) or (height, width, 2 to 4)
+        Gray, gray and alpha, RGB or RGBA; uint8 or what else the file holds.
+
+    Raises
+    ------
+    PictureError
+        If there is no such file, or it holds no picture.
+    """
+    if not path.is_file():
+        raise PictureError(f"{path}: no such picture file")
+    try:
+        picture = np.asarray(iio.imread(path, plugin="pillow", index=0, rotate=True))
+    except Exception as error:  # decoders raise whatever a broken file leads them into
+        raise PictureError(f"{path}: not readable as a picture ({_first_line(error)})") from error
+    if picture.ndim not in (2, 3) or 0 in picture.shape:
+        raise PictureError(f"{path}: not a picture, its shape is {picture.shape}")
+    if picture.dtype.kind == "b":
+        picture = picture.astype(np.uint8) * 255
+    if picture.dtype.kind not in "uif":
+        raise PictureError(f"{path}: pictures of {picture.dtype} are not supported")
+    return picture
+
+
+def encode(path: Path, picture: Picture) -> bytes:
+    """Return the content of the picture file `path`, in the format that its suffix names.
+
+    Raises
+    ------
+    PictureError
+        If the suffix names no format, or one that does not take such a picture.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise PictureError(f"{path}: the suffix names no picture format; use one of {', '.join(sorted(SUFFIXES))}")
+    try:
+        return bytes(iio.imwrite("<bytes>", picture, plugin="pillow", extension=path.suffix.lower()))
+    except Exception as error:  # encoders too
+        channels = "gray" if picture.ndim == 2 else f"{picture.shape[-1]}-channel"
+        raise PictureError(
+            f"{path}: a {channels} picture of {picture.dtype} cannot be written in this format ({_first_line(error)})"
+        ) from error
+
+
+def write(path: Path, picture: Picture) -> None:
+    """Write a picture file, whole or not at all; as :func:`encode`."""
+    atomic.write(path, encode(path, picture))
+
+
+def gray(picture: Picture) -> npt.NDArray[np.float32]:
+    """Return a picture's brightness, (height, width), 0 for black or transparent and 1 for white."""
+    values = picture.astype(np.float32)
+    if picture.dtype.kind in "ui":
+        values /= np.iinfo(picture.dtype).max
+    if values.ndim == 2:
+        return values
+    channels = values.shape[-1]
+    brightness = values[..., :3] @ _LUMINANCE if channels >= 3 else values[..., 0]
+    return brightness * values[..., -1] if channels in (2, 4) else brightness
+
+
+def fitted(shape: tuple[int, ...]) -> pb.Affine:
+    """Return the map, in the frame "centered", that shows a whole image of `shape` in a square, in its proportions."""
+    return pb.Affine.scaling(max(shape) / min(shape), ndim=len(shape))
+
+
+def resized(images: Picture, side: int) -> npt.NDArray[np.float32]:
+    """Resize gray images to a square, in their proportions, with black where they do not reach.
+
+    Parameters
+    ----------
+    images : ndarray, (N, height, width)
+        Floating-point images.
+    side : int
+        Side of the square.
+
+    Returns
+    -------
+    ndarray of float32, (N, side, side)
+        Bilinear where images grow; where they shrink, each pixel is the mean of k x k such values, k large enough
+        that no pixel of the image is skipped.
+    """
+    height, width = images.shape[-2:]
+    if (height, width) == (side, side):
+        return images.astype(np.float32)
+    k = max(1, -(-max(height, width) // side))
+    fine = pb.warp(
+        images[:, None].astype(np.float32), fitted((height, width)), (k * side, k * side), frame="centered"
+    )
+    return np.asarray(fine.reshape(-1, side, k, side, k).mean((2, 4)), dtype=np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].strip() or type(error).__name__

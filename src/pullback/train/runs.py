@@ -1,0 +1,306 @@
+"""What a run keeps on disk, and how it comes back.
+
+=======================================  ==================================================================
+``config.json``                          the configuration, the data and the versions that it was started with
+``metrics.csv``                          one row an epoch, of every model and seed
+``checkpoints/MODEL-seedK.ckpt``         what was trained: weights and history
+``checkpoints/last.ckpt``                the training under way, from which ``--resume`` goes on
+``report.html``                          the page that shows the run
+=======================================  ==================================================================
+
+Every file is written whole or not at all, and no file is needed to read another.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import lightning
+import torch
+from torch import Tensor
+
+import pullback as pb
+from pullback.nn import FAMILIES
+from pullback.train import atomic, models
+from pullback.train.data import Dataset
+from pullback.train.distortions import DISTORTIONS
+
+Row: TypeAlias = dict[str, Any]
+
+COLUMNS = (
+    "model",
+    "seed",
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_error",
+    "test_loss",
+    "test_error",
+    "seconds",
+)
+
+
+class RunError(ValueError):
+    """A run that is missing, damaged, or not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that a training depends on, beside the versions of the software.
+
+    Attributes
+    ----------
+    data : str
+        As in :func:`pullback.train.data.load`.
+    distortion : str
+        A row of :data:`pullback.train.distortions.DISTORTIONS`.
+    transform : str
+        Family of the transformer's transforms.
+    seeds : int
+        Each model is trained once with each of the seeds 0, 1, ..., seeds - 1.
+    epochs, batch_size : int
+    learning_rate : float
+        Highest step of the one-cycle schedule.
+    localization_scale : float
+        Step of localization networks, as a part of `learning_rate`.
+    weight_decay : float
+
+    Raises
+    ------
+    RunError
+        If a value is out of its range.
+    """
+
+    data: str = "digits"
+    distortion: str = "rts"
+    transform: str = "affine"
+    seeds: int = 3
+    epochs: int = 40
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    localization_scale: float = 0.2
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name, known in (("distortion", DISTORTIONS), ("transform", FAMILIES)):
+            if getattr(self, name) not in known:
+                raise RunError(f"{name} is {getattr(self, name)!r}; choose from {', '.join(known)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            kind = type(field.default)
+            if not isinstance(value, kind if kind is not float else (int, float)) or isinstance(value, bool):
+                raise RunError(f"{field.name} is {value!r}; give a value of type {kind.__name__}")
+            if kind is not str and not 0 < value < float("inf") and (field.name, value) != ("weight_decay", 0):
+                raise RunError(f"{field.name} is {value}; give a positive number")
+
+    @property
+    def jobs(self) -> list[tuple[str, int]]:
+        """The trainings, (model, seed), in their order."""
+        return [(model, seed) for seed in range(self.seeds) for model in models.MODELS]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one training gave.
+
+    Attributes
+    ----------
+    model : str
+    seed : int
+    state : dict of Tensor
+        The weights.
+    history : list of Row
+        One row an epoch, with the names in :data:`COLUMNS`.
+    """
+
+    model: str
+    seed: int
+    state: Mapping[str, Tensor]
+    history: list[Row]
+
+    @property
+    def test_error(self) -> float:
+        """Test error after the last epoch, in per cent."""
+        return float(self.history[-1]["test_error"])
+
+    @property
+    def seconds(self) -> float:
+        """How long the training took."""
+        return float(self.history[-1]["seconds"])
+
+
+class Run:
+    """A folder with one run in it.
+
+    Parameters
+    ----------
+    path : Path
+    configuration : Configuration
+    """
+
+    def __init__(self, path: Path, configuration: Configuration) -> None:
+        self.path = path
+        self.configuration = configuration
+
+    @classmethod
+    def create(cls, path: Path, configuration: Configuration, dataset: Dataset) -> Run:
+        """Make the folder of a new run; nothing is left of it if that fails.
+
+        Raises
+        ------
+        RunError
+            If `path` exists.
+        OSError
+            If the folder cannot be written.
+        """
+        if path.exists():
+            raise RunError(f"{path}: exists already")
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        try:
+            (path / "checkpoints").mkdir(parents=True)
+            atomic.write(path / "config.json", _describe(configuration, dataset))
+        except BaseException:
+            for folder in (path / "checkpoints", *made):
+                if folder.is_dir():
+                    folder.rmdir()
+            raise
+        return cls(path, configuration)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Find a run that was made before.
+
+        Raises
+        ------
+        RunError
+            If there is none at `path`, or its configuration cannot be read.
+        """
+        file = path / "config.json"
+        if not file.is_file():
+            raise RunError(f"{path}: no such run (it has no config.json)")
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            configuration = Configuration(**content["configuration"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file}: not readable as the configuration of a run ({error})") from error
+        return cls(path, configuration)
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the training under way."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether every training of this run is finished."""
+        return all(self._checkpoint(*job).is_file() for job in self.configuration.jobs)
+
+    def has(self, model: str, seed: int) -> bool:
+        """Whether the training of `model` with `seed` is finished."""
+        return self._checkpoint(model, seed).is_file()
+
+    def keep(self, trained: Trained) -> None:
+        """Write the checkpoint of a finished training."""
+        content = io.BytesIO()
+        torch.save(dataclasses.asdict(trained), content)
+        atomic.write(self._checkpoint(trained.model, trained.seed), content.getvalue())
+
+    def keep_last(self, trainer: lightning.pytorch.Trainer) -> None:
+        """Write the checkpoint of the training under way."""
+        with atomic.replacing(self.last) as temporary:
+            trainer.save_checkpoint(temporary)
+
+    def load(self, model: str, seed: int) -> Trained:
+        """Read the checkpoint of a finished training.
+
+        Raises
+        ------
+        RunError
+            If it is missing, corrupted, or of another model or seed.
+        """
+        path = self._checkpoint(model, seed)
+        content = read_checkpoint(path)
+        if content.keys() != {field.name for field in dataclasses.fields(Trained)}:
+            raise RunError(f"{path}: not a checkpoint of this program")
+        trained = Trained(**content)
+        if (trained.model, trained.seed) != (model, seed) or not trained.history:
+            raise RunError(f"{path}: holds {trained.model} with seed {trained.seed}, not what its name says")
+        return trained
+
+    def trained(self) -> Iterator[Trained]:
+        """Read the checkpoints of all finished trainings, in order."""
+        return (self.load(*job) for job in self.configuration.jobs if self.has(*job))
+
+    def network(self, trained: Trained, classes: int) -> models.Network:
+        """Build a network and give it what was trained, ready for use.
+
+        Raises
+        ------
+        RunError
+            If the weights do not fit the network.
+        """
+        canvas = DISTORTIONS[self.configuration.distortion].canvas
+        network = models.build(trained.model, canvas, classes, self.configuration.transform)
+        try:
+            network.load_state_dict(dict(trained.state))
+        except (RuntimeError, TypeError, AttributeError) as error:
+            path = self._checkpoint(trained.model, trained.seed)
+            raise RunError(f"{path}: its weights do not fit the network for {classes} classes") from error
+        return network.eval()
+
+    def write_metrics(self, rows: Iterable[Row]) -> None:
+        """Write ``metrics.csv``."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        atomic.write(self.path / "metrics.csv", text.getvalue())
+
+    def _checkpoint(self, model: str, seed: int) -> Path:
+        return self.path / "checkpoints" / f"{model}-seed{seed}.ckpt"
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint, of which nothing is executed.
+
+    Raises
+    ------
+    RunError
+        If it is missing or corrupted.
+    """
+    if not path.is_file():
+        raise RunError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what unpickling a damaged file raises is anyone's guess
+        raise RunError(f"{path}: corrupted, it cannot be read as a checkpoint") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: not a checkpoint of this program")
+    return content
+
+
+def _describe(configuration: Configuration, dataset: Dataset) -> str:
+    description = {
+        "configuration": dataclasses.asdict(configuration),
+        "dataset": {
+            "name": dataset.name,
+            "classes": dataset.classes,
+            "train": len(dataset.train_labels),
+            "test": len(dataset.test_labels),
+        },
+        "versions": {
+            "pullback": pb.__version__,
+            "torch": torch.__version__,
+            "lightning": lightning.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    return json.dumps(description, indent=2) + "\n"
