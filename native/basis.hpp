@@ -10,10 +10,8 @@ constexpr int max_taps = 2;
 
 inline int tap_count(Interpolation interpolation) {
     switch (interpolation) {
-        case Interpolation::nearest:
-            return 1;
-        case Interpolation::linear:
-            return 2;
+        case Interpolation::nearest: return 1;
+        case Interpolation::linear: return 2;
     }
     return 0;
 }

@@ -212,7 +212,8 @@ void py_set_isa(const std::string& name) {
     if (set_isa(name.c_str())) return;
     std::string known;
     for (const std::string& isa : py_available_isas()) known += (known.empty() ? "" : ", ") + isa;
-    throw nb::value_error(("PULLBACK_ISA: '" + name + "' is not available on this machine; choose one of " + known).c_str());
+    throw nb::value_error(
+        ("PULLBACK_ISA: '" + name + "' is not available on this machine; choose one of " + known).c_str());
 }
 
 }  // namespace
@@ -221,15 +222,16 @@ NB_MODULE(_native, m) {
     nb::set_leak_warnings(false);  // requests are cached for the life of the process
     m.doc() = "The compiled kernels. Arrays come in canonical form, as pullback.backends lays them out.";
     nb::class_<Request>(m, "Request", "The frozen plan of a call, in the kernels' terms.")
-        .def("__init__",
-             [](Request* self, const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
-                const std::vector<double>& fill, int kind, const std::vector<int64_t>& lattice, const Triple& scale_in,
-                const Triple& offset_in, const Triple& scale_out, const Triple& offset_out) {
-                 new (self) Request(make_request(interpolation, border, crop, fill, kind, lattice, scale_in, offset_in,
-                                                 scale_out, offset_out));
-             },
-             "interpolation"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "lattice"_a, "scale_in"_a, "offset_in"_a,
-             "scale_out"_a, "offset_out"_a);
+        .def(
+            "__init__",
+            [](Request* self, const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
+               const std::vector<double>& fill, int kind, const std::vector<int64_t>& lattice, const Triple& scale_in,
+               const Triple& offset_in, const Triple& scale_out, const Triple& offset_out) {
+                new (self) Request(make_request(interpolation, border, crop, fill, kind, lattice, scale_in, offset_in,
+                                                scale_out, offset_out));
+            },
+            "interpolation"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "lattice"_a, "scale_in"_a, "offset_in"_a,
+            "scale_out"_a, "offset_out"_a);
     m.def("pull", &py_pull, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
           "Write the values of `image` at the points of `geometry` to `out`.");
     m.def("gradient", &py_gradient, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),

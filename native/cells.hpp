@@ -10,8 +10,8 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// Loops over points run to a multiple of the widest vector: a compiler that knows it leaves out the remainder loop, which
-// would cost more than the loop. What lies past the end of a block stands in for points, and is never stored.
+// Loops over points run to a multiple of the widest vector: a compiler that knows it leaves out the remainder loop,
+// which would cost more than the loop. What lies past the end of a block stands in for points, and is never stored.
 inline int padded(int count) { return (count + group_points - 1) & -group_points; }
 
 // The one-dimensional taps of the points that are not wholly inside. Taps that read `fill` have lost their weight and
@@ -149,8 +149,7 @@ void find_offsets(const View<D>& view, Cells<Real, D>& cells) {
 inline int list_nonzero(const int32_t* flag, int count, int* index) {
     int n = 0;
     for (int i = 0; i < count; i += Simd<int32_t>::width)
-        for (uint32_t lanes = nonzero_lanes(flag + i); lanes; lanes &= lanes - 1)
-            index[n++] = i + __builtin_ctz(lanes);
+        for (uint32_t lanes = nonzero_lanes(flag + i); lanes; lanes &= lanes - 1) index[n++] = i + __builtin_ctz(lanes);
     return n;
 }
 
@@ -261,8 +260,8 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
     cells.inside_count = count - cells.edge.count - cells.void_count;
 }
 
-// Calls visit(offset, weight) for the taps of edge point e; on axis `along` (-1: none) slopes take the place of weights.
-// Taps of weight zero are passed over, so that a NaN there does not spread.
+// Calls visit(offset, weight) for the taps of edge point e; on axis `along` (-1: none) slopes take the place of
+// weights. Taps of weight zero are passed over, so that a NaN there does not spread.
 template <class Real, int D, int axis = 0, class Visit>
 inline void for_each_tap(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, int along, int64_t offset,
                          Real weight, Visit& visit) {

@@ -83,8 +83,7 @@ void backward_geometry(const Call& call, const BackwardTask& whole) {
 void backward_image(const Call& call, const BackwardTask& whole) {
     const Image& target = call.grad_image;
     const int64_t wanted = thread_count();
-    const int64_t channel_parts =
-        target.batch >= wanted ? 1 : (target.channels < wanted ? target.channels : wanted);
+    const int64_t channel_parts = target.batch >= wanted ? 1 : (target.channels < wanted ? target.channels : wanted);
     int64_t bands = target.batch * channel_parts >= wanted ? 1 : wanted;
     if (bands > target.size[0]) bands = target.size[0] > 0 ? target.size[0] : 1;
     const int64_t tasks = target.batch * channel_parts * bands;
@@ -172,8 +171,9 @@ void backward(const Call& given) {
         partial_sums.assign(static_cast<size_t>(call.geometry.batch * chunk_count(call.lattice) * records), 0.0);
         call.partial_sums = partial_sums.data();
     }
-    const BackwardTask whole{0, call.batch, 0, chunk_count(call.lattice), 0, call.image.channels,
-                             0, image ? call.grad_image.size[0] : 0, image, geometry};
+    const BackwardTask whole{
+        0,     call.batch, 0, chunk_count(call.lattice), 0, call.image.channels, 0, image ? call.grad_image.size[0] : 0,
+        image, geometry};
     const bool own_entries = call.image.batch == call.batch && call.geometry.batch == call.batch;
     if (image && geometry && own_entries && (call.batch >= thread_count()) && same_strides(call)) {
         backward_by_entry(call, whole);

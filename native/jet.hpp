@@ -1,4 +1,5 @@
-// Slopes: the derivative of a value with respect to each coordinate, the sum over taps with w' in the place of w on one axis.
+// Slopes: the derivative of a value with respect to each coordinate, the sum over taps with w' in the place of w on one
+// axis.
 #pragma once
 
 #include "cells.hpp"
@@ -22,14 +23,14 @@ void jet_linear(const View<D>& view, const Cells<Real, D>& cells, const T* image
             typename S::Vector left, right;
             load_neighbours<T, Real, adjacent>(image + edge_offset[r], cells.offset + i, step, left, right);
             s[D - 1][r] = right - left;
-            v[r] = left + f * s[D - 1][r];
+            v[r] = lerp(left, right, f);
         }
         for (int axis = D - 2, n = edges / 2; axis >= 0; --axis, n /= 2) {
             f = S::load(cells.position.fraction[axis] + i);
             for (int r = 0; r < n; ++r) {
                 s[axis][r] = v[2 * r + 1] - v[2 * r];
-                v[r] = v[2 * r] + f * s[axis][r];
-                for (int d = axis + 1; d < D; ++d) s[d][r] = s[d][2 * r] + f * (s[d][2 * r + 1] - s[d][2 * r]);
+                v[r] = lerp(v[2 * r], v[2 * r + 1], f);
+                for (int d = axis + 1; d < D; ++d) s[d][r] = lerp(s[d][2 * r], s[d][2 * r + 1], f);
             }
         }
         for (int d = 0; d < D; ++d) S::store(slope[d] + i, s[d][0]);

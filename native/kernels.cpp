@@ -1,6 +1,6 @@
-// The kernels of one instruction set: the build compiles this file once for each, with PULLBACK_ISA_NAMESPACE as its name.
-// Nothing here may be shared between instruction sets, so there are no standard containers and no inline functions of
-// the standard library but mathematics.
+// The kernels of one instruction set: the build compiles this file once for each, with PULLBACK_ISA_NAMESPACE as its
+// name. Nothing here may be shared between instruction sets, so there are no standard containers and no inline
+// functions of the standard library but mathematics.
 #include "kernels.hpp"
 
 #include "jet.hpp"
@@ -79,8 +79,7 @@ void gradient(const Call& call, int64_t batch, int64_t chunk) {
 template <class T, class Real, int D>
 void backward(const Call& call, const BackwardTask& task) {
     const View<D> view = view_of<D>(call.plan, task.geometry ? call.image : call.grad_image);
-    const Band band{task.band_begin, task.band_end,
-                    task.band_begin == 0 && task.band_end == call.grad_image.size[0]};
+    const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.grad_image.size[0]};
     const bool affine = call.plan.kind == LatticeKind::affine;
     const bool shared_geometry = call.geometry.batch == 1;
     Cells<Real, D> cells;
@@ -116,8 +115,7 @@ void backward(const Call& call, const BackwardTask& task) {
                     for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * slope[d][i];
             }
             if (task.image)
-                push_block(view, cells, part, band, value,
-                           const_cast<Real*>(channel_of<Real>(call.grad_image, b, c)));
+                push_block(view, cells, part, band, value, const_cast<Real*>(channel_of<Real>(call.grad_image, b, c)));
         }
     };
 

@@ -1,4 +1,5 @@
-// The table of kernels that each instruction set provides. A kernel does one task of a call; tasks may run in any order.
+// The table of kernels that each instruction set provides. A kernel does one task of a call; tasks may run in any
+// order.
 #pragma once
 
 #include "params.hpp"

@@ -55,7 +55,8 @@ IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch)
     const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
     for (int d = 0; d < D; ++d) {
         const C* row = matrix + d * geometry.row_stride;
-        map.constant[d] = plan.scale_in[d] * static_cast<double>(row[D * geometry.component_stride]) + plan.offset_in[d];
+        map.constant[d] =
+            plan.scale_in[d] * static_cast<double>(row[D * geometry.component_stride]) + plan.offset_in[d];
         for (int e = 0; e < D; ++e) {
             map.linear[d][e] =
                 plan.scale_in[d] * static_cast<double>(row[e * geometry.component_stride]) / plan.scale_out[e];
@@ -88,8 +89,8 @@ inline void place(Work x, int32_t& floor, Real& fraction) {
     fraction = static_cast<Real>(x - below);
 }
 
-// Positions start + step * i for i in [0, n), n <= block_points, in single precision, given step * k for the points k of a
-// group: the error stays below 1e-4 / 4 of a sample for steps of up to 16 samples. Writes whole groups.
+// Positions start + step * i for i in [0, n), n <= block_points, in single precision, given step * k for the points k
+// of a group: the error stays below 1e-4 / 4 of a sample for steps of up to 16 samples. Writes whole groups.
 inline void place_row(double start, double step, const float* increment, int n, int32_t* __restrict floor,
                       float* __restrict fraction) {
     using S = Simd<float>;

@@ -73,10 +73,10 @@ struct Call {
     int64_t batch;  // of the output: the larger of the image's and the geometry's
     Image image;
     Geometry geometry;
-    Values values;            // pull: written; push and vjp: the cotangent, read; gradient: written
-    Image grad_image;         // push, vjp: added to
-    Geometry grad_geometry;   // vjp: written (given)
-    double* partial_sums;     // vjp, affine: one record of max_partials a task, reduced by the caller in order
+    Values values;           // pull: written; push and vjp: the cotangent, read; gradient: written
+    Image grad_image;        // push, vjp: added to
+    Geometry grad_geometry;  // vjp: written (given)
+    double* partial_sums;    // vjp, affine: one record of max_partials a task, reduced by the caller in order
     const double* fill;
     int64_t fill_count;
 };

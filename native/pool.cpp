@@ -18,14 +18,15 @@
 namespace pullback {
 namespace {
 
-// Waking a thread takes some ten microseconds; below this many steps (samples read, about a nanosecond each) it does not pay.
+// Waking a thread takes some ten microseconds; below this many steps (samples read, about a nanosecond each) it does
+// not pay.
 constexpr int64_t work_worth_a_thread = 20000;
 
 struct Job {
     const std::function<void(int64_t)>* task;
     int64_t count;
-    int helpers_wanted;              // guarded by Pool::mutex
-    int helpers_inside = 0;          // guarded by Pool::mutex
+    int helpers_wanted;      // guarded by Pool::mutex
+    int helpers_inside = 0;  // guarded by Pool::mutex
     std::atomic<int64_t> next{0};
 
     void run() {

@@ -22,11 +22,11 @@ void pull_linear(const View<D>& view, const Cells<Real, D>& cells, const T* imag
         for (int r = 0; r < edges; ++r) {
             typename S::Vector left, right;
             load_neighbours<T, Real, adjacent>(image + edge_offset[r], cells.offset + i, step, left, right);
-            v[r] = left + f * (right - left);
+            v[r] = lerp(left, right, f);
         }
         for (int axis = D - 2, n = edges / 2; axis >= 0; --axis, n /= 2) {
             f = S::load(cells.position.fraction[axis] + i);
-            for (int r = 0; r < n; ++r) v[r] = v[2 * r] + f * (v[2 * r + 1] - v[2 * r]);
+            for (int r = 0; r < n; ++r) v[r] = lerp(v[2 * r], v[2 * r + 1], f);
         }
         S::store(value + i, v[0]);
     }

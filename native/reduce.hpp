@@ -7,8 +7,8 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// The lattice index of each point of a block, along the axes of the image, from an origin near the block: small numbers,
-// which single precision holds exactly.
+// The lattice index of each point of a block, along the axes of the image, from an origin near the block: small
+// numbers, which single precision holds exactly.
 template <class Real, int D>
 struct LocalIndex {
     double origin[D];
@@ -63,8 +63,8 @@ void add_matrix_moments(const LocalIndex<Real, D>& local, int count, const Real 
 
 // Writes the cotangent of given coordinates, in the units of their frame.
 template <class C, class Real, int D>
-void store_coordinates(const Plan& plan, const Lattice& lattice, const Geometry& geometry, int64_t batch,
-                       int64_t begin, int count, const Real (*x_bar)[block_points]) {
+void store_coordinates(const Plan& plan, const Lattice& lattice, const Geometry& geometry, int64_t batch, int64_t begin,
+                       int count, const Real (*x_bar)[block_points]) {
     C* data = static_cast<C*>(geometry.data) + batch * geometry.batch_stride;
     for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
         C* row = data + z * geometry.stride[0] + y * geometry.stride[1] + x * geometry.stride[2];

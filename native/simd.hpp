@@ -32,6 +32,13 @@ struct Simd {
     static void store(Real* p, Vector v) { std::memcpy(p, &v, sizeof v); }
 };
 
+// From a to b by the fraction f: exactly a where f is zero, whatever b is, and exactly a where b equals a.
+template <class V>
+inline V lerp(V a, V b, V f) {
+    const V between = a + f * (b - a);
+    return f == 0 ? a : between;
+}
+
 // Asks for a cache line that is about to be written. The compiler drops calls of functions that do nothing else than
 // __builtin_prefetch, so x86 spells the instruction.
 inline void prefetch_for_write(const void* p) {
@@ -51,7 +58,8 @@ inline Simd<float>::Vector floor_of(Simd<float>::Vector x) {
 #elif defined(__AVX2__)
     return _mm256_floor_ps(x);
 #else
-    const Simd<float>::Vector truncated = __builtin_convertvector(__builtin_convertvector(x, IntVector), Simd<float>::Vector);
+    const Simd<float>::Vector truncated =
+        __builtin_convertvector(__builtin_convertvector(x, IntVector), Simd<float>::Vector);
     return truncated + __builtin_convertvector(x < truncated, Simd<float>::Vector);
 #endif
 }

@@ -47,15 +47,9 @@ inline void for_each_value_row(const Lattice& lattice, const Values& values, int
     for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
         const int64_t at = start + z * values.stride[0] + y * values.stride[1] + x * values.stride[2];
         switch (values.dtype) {
-            case DType::u8:
-                move(static_cast<uint8_t*>(values.data) + at, values.stride[2], first, n);
-                break;
-            case DType::f32:
-                move(static_cast<float*>(values.data) + at, values.stride[2], first, n);
-                break;
-            case DType::f64:
-                move(static_cast<double*>(values.data) + at, values.stride[2], first, n);
-                break;
+            case DType::u8: move(static_cast<uint8_t*>(values.data) + at, values.stride[2], first, n); break;
+            case DType::f32: move(static_cast<float*>(values.data) + at, values.stride[2], first, n); break;
+            case DType::f64: move(static_cast<double*>(values.data) + at, values.stride[2], first, n); break;
         }
     });
 }
@@ -63,9 +57,8 @@ inline void for_each_value_row(const Lattice& lattice, const Values& values, int
 template <class Real>
 void store_values(const Lattice& lattice, const Values& values, int64_t start, int64_t begin, int count,
                   const Real* block) {
-    for_each_value_row(lattice, values, start, begin, count, [&](auto* out, int64_t stride, int first, int n) {
-        store_row(out, stride, block + first, n);
-    });
+    for_each_value_row(lattice, values, start, begin, count,
+                       [&](auto* out, int64_t stride, int first, int n) { store_row(out, stride, block + first, n); });
 }
 
 template <class Real>

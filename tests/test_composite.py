@@ -161,8 +161,8 @@ def test_values_that_a_push_drops_reach_nothing():
 
 def test_a_point_wholly_on_a_fill_of_nan_has_no_derivative():
     image = torch.ones((1, 1, 3, 3))
-    coords = torch.tensor([[[1.0, -3.5], [7.0, 1.5]]], requires_grad=True)
-    value = composite.pull(image, coords, given_lattice((2,), 2), plan_of(2, fill=(np.nan,)))
+    coords = torch.tensor([[[1.0, -3.5], [7.0, 1.5], [-0.5, 7.0]]], requires_grad=True)
+    value = composite.pull(image, coords, given_lattice((3,), 2), plan_of(2, fill=(np.nan,)))
     value.sum().backward()
     assert (coords.grad == 0).all()
 

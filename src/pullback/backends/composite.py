@@ -309,9 +309,8 @@ def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, image_s
     batch = image_shape[0] if image_shape[0] != 1 else _batch_size(row, geometry)
     image = row.new_zeros((batch, image_shape[1], _row_length(image_shape[2:])))
     for tap in near.taps:
-        used = near.readable & tap.inside
-        weight = torch.where(used, _product(tap.weights, tap.slopes, None), 0)
-        share = (weight * torch.where(used, row, 0)).expand(batch, -1, -1)
+        used = torch.where(near.readable & tap.inside, row, 0)
+        share = (_product(tap.weights, tap.slopes, None) * used).expand(batch, -1, -1)
         image = image.scatter_add(2, tap.sample.expand_as(share), share)
     if image_shape[0] == 1:
         image = image.sum(0, keepdim=True)

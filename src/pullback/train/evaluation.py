@@ -13,7 +13,6 @@ from torch import Tensor
 
 import pullback as pb
 from pullback.train import models, pictures
-from pullback.train.data import Dataset
 from pullback.train.loop import TestBatches
 from pullback.train.runs import Run, RunError, Trained
 from pullback.transforms import MatrixTransform
@@ -74,7 +73,7 @@ def predict(network: models.Network, batches: Iterable[tuple[Tensor, Tensor]]) -
     return torch.cat([network(images).argmax(1) for images, _ in batches])
 
 
-def evaluate(run: Run, dataset: Dataset, batches: TestBatches) -> list[Trained]:
+def evaluate(run: Run, batches: TestBatches) -> list[Trained]:
     """Measure the test error of every finished training of a run anew.
 
     Returns
@@ -89,7 +88,7 @@ def evaluate(run: Run, dataset: Dataset, batches: TestBatches) -> list[Trained]:
     """
     measured = []
     for trained in run.trained():
-        network = run.network(trained, len(dataset.classes))
+        network = run.network(trained)
         wrong = predict(network, batches) != batches.labels
         last = {**trained.history[-1], "test_error": 100 * float(wrong.double().mean())}
         measured.append(Trained(trained.model, trained.seed, trained.state, [*trained.history[:-1], last]))
@@ -108,8 +107,7 @@ def transformer_of(run: Run) -> models.Network:
     """
     for model, seed in run.configuration.jobs:
         if model == models.ST_CNN and run.has(model, seed):
-            trained = run.load(model, seed)
-            return run.network(trained, trained.state["classifier.10.bias"].numel())
+            return run.network(run.load(model, seed))
     raise RunError(f"{run.path}: no network with a transformer is trained yet; go on with --resume")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 import pullback as pb
 from pullback.train import atomic
+from pullback.transforms import MatrixTransform
 
 Picture = npt.NDArray[Any]
 
@@ -57,6 +59,23 @@ def read(path: Path) -> Picture:
     return picture
 
 
+def files(paths: Iterable[Path]) -> list[Path]:
+    """Return picture files: those named, and those in the folders named.
+
+    Raises
+    ------
+    PictureError
+        If a folder holds none.
+    """
+    found = []
+    for path in paths:
+        inside = sorted(file for file in path.glob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise PictureError(f"{path}: holds no pictures")
+        found += inside
+    return found
+
+
 def encode(path: Path, picture: Picture) -> bytes:
     """Return the content of the picture file `path`, in the format that its suffix names.
 
@@ -91,6 +110,40 @@ def gray(picture: Picture) -> npt.NDArray[np.float32]:
     channels = values.shape[-1]
     brightness = values[..., :3] @ _LUMINANCE if channels >= 3 else values[..., 0]
     return brightness * values[..., -1] if channels in (2, 4) else brightness
+
+
+def warped(picture: Picture, transform: MatrixTransform, shape: tuple[int, int], **options: Any) -> Picture:
+    """Warp a picture as it came from a file.
+
+    Parameters
+    ----------
+    picture : ndarray, (height, width) or (height, width, 1 to 4)
+    transform : MatrixTransform
+    shape : tuple of int
+        Height and width of the result.
+    **options
+        As in :func:`pullback.warp`.
+
+    Returns
+    -------
+    ndarray
+        Of the dtype of `picture`. Colours are mixed in proportion to their opacity, so what is hidden under transparent
+        pixels does not show at the edges.
+    """
+    axis = None if picture.ndim == 2 else -1
+    if picture.dtype == np.uint8 and (axis is None or picture.shape[-1] not in (2, 4)):
+        return np.asarray(pb.warp(picture, transform, shape, channel_axis=axis, **options))
+    values = picture.astype(np.float64)
+    transparent = axis is not None and picture.shape[-1] in (2, 4)
+    opaque = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1.0
+    if transparent:
+        values[..., :-1] *= values[..., -1:] / opaque
+    values = pb.warp(values, transform, shape, channel_axis=axis, **options)
+    if transparent:
+        values[..., :-1] *= opaque / np.maximum(values[..., -1:], np.finfo(np.float64).tiny)
+    if picture.dtype.kind in "ui":
+        values = np.clip(np.rint(values), np.iinfo(picture.dtype).min, opaque)
+    return values.astype(picture.dtype)
 
 
 def fitted(shape: tuple[int, ...]) -> pb.Affine:

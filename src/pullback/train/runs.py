@@ -85,7 +85,7 @@ class Configuration:
     seeds: int = 3
     epochs: int = 40
     batch_size: int = 64
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     localization_scale: float = 0.2
     weight_decay: float = 0.01
 
@@ -144,11 +144,14 @@ class Run:
     ----------
     path : Path
     configuration : Configuration
+    classes : tuple of str
+        Names of the classes of its data.
     """
 
-    def __init__(self, path: Path, configuration: Configuration) -> None:
+    def __init__(self, path: Path, configuration: Configuration, classes: tuple[str, ...]) -> None:
         self.path = path
         self.configuration = configuration
+        self.classes = classes
 
     @classmethod
     def create(cls, path: Path, configuration: Configuration, dataset: Dataset) -> Run:
@@ -172,7 +175,7 @@ class Run:
                 if folder.is_dir():
                     folder.rmdir()
             raise
-        return cls(path, configuration)
+        return cls(path, configuration, dataset.classes)
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -189,9 +192,10 @@ class Run:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             configuration = Configuration(**content["configuration"])
+            classes = tuple(str(name) for name in content["dataset"]["classes"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file}: not readable as the configuration of a run ({error})") from error
-        return cls(path, configuration)
+        return cls(path, configuration, classes)
 
     @property
     def last(self) -> Path:
@@ -206,6 +210,19 @@ class Run:
     def has(self, model: str, seed: int) -> bool:
         """Whether the training of `model` with `seed` is finished."""
         return self._checkpoint(model, seed).is_file()
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data of other classes than those that the run was started with.
+
+        Raises
+        ------
+        RunError
+        """
+        if dataset.classes != self.classes:
+            raise RunError(
+                f"{self.path}: was trained on the classes {', '.join(self.classes)}; {dataset.name} has "
+                f"{', '.join(dataset.classes)}"
+            )
 
     def keep(self, trained: Trained) -> None:
         """Write the checkpoint of a finished training."""
@@ -239,7 +256,7 @@ class Run:
         """Read the checkpoints of all finished trainings, in order."""
         return (self.load(*job) for job in self.configuration.jobs if self.has(*job))
 
-    def network(self, trained: Trained, classes: int) -> models.Network:
+    def network(self, trained: Trained) -> models.Network:
         """Build a network and give it what was trained, ready for use.
 
         Raises
@@ -248,12 +265,12 @@ class Run:
             If the weights do not fit the network.
         """
         canvas = DISTORTIONS[self.configuration.distortion].canvas
-        network = models.build(trained.model, canvas, classes, self.configuration.transform)
+        network = models.build(trained.model, canvas, len(self.classes), self.configuration.transform)
         try:
             network.load_state_dict(dict(trained.state))
         except (RuntimeError, TypeError, AttributeError) as error:
             path = self._checkpoint(trained.model, trained.seed)
-            raise RunError(f"{path}: its weights do not fit the network for {classes} classes") from error
+            raise RunError(f"{path}: its weights do not fit the network that config.json describes") from error
         return network.eval()
 
     def write_metrics(self, rows: Iterable[Row]) -> None:

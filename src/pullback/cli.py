@@ -1,0 +1,384 @@
+"""The command `pullback`.
+
+Heavy packages are imported by the commands that need them, so that ``pullback --help`` is quick. Whatever a user can
+cause ends in one line on stderr and the exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+_EXTRA = "pip install 'pullback[train]'"
+
+try:
+    import typer
+except ModuleNotFoundError:
+    print(f"pullback: the command line needs packages that are not installed; {_EXTRA}", file=sys.stderr)
+    raise SystemExit(2) from None
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pullback.train.runs import Configuration, Run
+
+_BAD_INPUT, _INTERRUPTED = 2, 130
+_RUNS = Path("runs")
+
+app = typer.Typer(
+    help="Image warping, and spatial transformers that train.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the name of the command. Default: that of the process.
+    """
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, prog_name="pullback", standalone_mode=False)
+        sys.stdout.flush()
+    except (typer.Abort, KeyboardInterrupt):
+        return _refuse("interrupted", _INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "pullback":
+            raise
+        return _refuse(f"{error.name} is not installed; {_EXTRA}")
+    except MemoryError:
+        return _refuse("this needs more memory than there is")
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
+    except (ValueError, TypeError) as error:
+        return _refuse(str(error))
+    except Exception as error:
+        # Typer's own errors about arguments; their class has moved between its versions.
+        if not hasattr(error, "format_message"):
+            raise
+        return _refuse(f"{error.format_message()} (see pullback --help)")
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(message: str, code: int = _BAD_INPUT) -> int:
+    """Say in one line why, and leave stdout alone if it is what cannot be written."""
+    print(f"pullback: {' '.join(message.split())}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="'digits', or a folder: MNIST-style IDX files, or one sub-folder of pictures a class.",
+            show_default="digits",
+        ),
+    ] = None,
+    distortion: Annotated[
+        str | None,
+        typer.Option(help="'r' (rotation) or 'rts' (rotation, scale and place).", show_default="rts"),
+    ] = None,
+    transform: Annotated[
+        str | None,
+        typer.Option(
+            help="What the transformer may do: translation, attention, similarity or affine.", show_default="affine"
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Train each model so many times.", show_default="3")] = None,
+    epochs: Annotated[int | None, typer.Option(show_default="40")] = None,
+    batch_size: Annotated[int | None, typer.Option(show_default="64")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest rate of the one-cycle schedule.", show_default="0.006")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run.", show_default="from data and distortion")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder that runs are kept in.")] = _RUNS,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+) -> None:
+    """Train a classifier with and without a spatial transformer, and show what the transformer learned."""
+    from rich.console import Console
+
+    from pullback.train import data as data_module
+    from pullback.train import loop, report
+    from pullback.train.evaluation import summarize
+    from pullback.train.progress import TerminalProgress, table
+    from pullback.train.runs import Configuration, Run
+
+    given = {
+        "data": data if data in (None, data_module.DIGITS) else str(Path(str(data)).resolve()),
+        "distortion": distortion,
+        "transform": transform,
+        "seeds": seeds,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    console = Console(highlight=False)
+    if resume:
+        run = _interrupted(runs, name, given)
+        dataset = data_module.load(run.configuration.data)
+        run.check(dataset)
+    else:
+        configuration = Configuration(**given)  # type: ignore[arg-type]
+        path = _new(runs, name, configuration)
+        dataset = data_module.load(configuration.data)
+        run = Run.create(path, configuration, dataset)
+    _announce(console, run)
+    try:
+        with TerminalProgress(console) as progress:
+            all_trained = loop.train(run, dataset, progress)
+        page = report.write(run, dataset, all_trained)
+    except KeyboardInterrupt:
+        where = "" if runs == _RUNS else f" --runs {runs}"
+        print(f"pullback: interrupted; go on with: pullback train --resume --name {run.path.name}{where}", file=sys.stderr)
+        raise typer.Exit(_INTERRUPTED) from None
+    console.print(table(summarize(all_trained), f"{dataset.name} · {run.configuration.distortion}"))
+    console.print(f"report: {page}", soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    data: Annotated[
+        str | None, typer.Option(help="Other data, of the same classes.", show_default="the run's")
+    ] = None,
+) -> None:
+    """Measure the test error of what a run has trained."""
+    from rich.console import Console
+
+    from pullback.train import data as data_module
+    from pullback.train.distortions import DISTORTIONS
+    from pullback.train.evaluation import evaluate as measure
+    from pullback.train.evaluation import summarize
+    from pullback.train.loop import TestBatches
+    from pullback.train.progress import table
+    from pullback.train.runs import Run
+
+    opened = Run.open(run)
+    dataset = data_module.load(data or opened.configuration.data)
+    opened.check(dataset)
+    measured = measure(opened, TestBatches(dataset, DISTORTIONS[opened.configuration.distortion]))
+    title = f"{run.name}: {len(dataset.test_labels):,} test pictures"
+    Console(highlight=False).print(table(summarize(measured), title))
+
+
+@app.command()
+def rectify(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(help="Pictures, or folders of pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the results.", show_default="keeps the scale")
+    ] = None,
+) -> None:
+    """Bring pictures into the pose that a run's transformer has learned, and write them as PNG."""
+    from pullback.train import atomic, pictures
+    from pullback.train.distortions import DISTORTIONS
+    from pullback.train.evaluation import rectify as straighten
+    from pullback.train.evaluation import transformer_of
+    from pullback.train.runs import Run
+
+    opened = Run.open(run)
+    network = transformer_of(opened)
+    canvas = DISTORTIONS[opened.configuration.distortion].canvas
+    contents = {}
+    for path in pictures.files(images):
+        result = straighten(network, canvas, pictures.read(path), size)
+        contents[_free_name(path.stem, contents)] = pictures.encode(Path("picture.png"), result)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        atomic.write(out / name, content)
+    typer.echo(f"{len(contents)} pictures in {out}")
+
+
+@app.command()
+def warp(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A picture.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The picture to write.", show_default=False)],
+    rotate: Annotated[float, typer.Option(help="Turn the content counter-clockwise, in degrees.")] = 0.0,
+    scale: Annotated[float, typer.Option(help="Make the content so many times as large.")] = 1.0,
+    translate: Annotated[
+        tuple[float, float], typer.Option(metavar="DOWN RIGHT", help="Move the content, in pixels.")
+    ] = (0.0, 0.0),
+    shape: Annotated[
+        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Size of the result.", show_default="as the input")
+    ] = None,
+    interpolation: Annotated[str, typer.Option(help="nearest or linear.")] = "linear",
+    border: Annotated[
+        str, typer.Option(help="What lies beyond the picture: constant, edge, reflect, symmetric or wrap.")
+    ] = "constant",
+    fill: Annotated[
+        str, typer.Option(help="Value beyond the picture for border constant; one, or one a channel: 255,128,0.")
+    ] = "0",
+) -> None:
+    """Turn, scale and move a picture about its middle."""
+    import pullback as pb
+    from pullback.train import pictures
+
+    if not 0 < scale < float("inf"):
+        raise ValueError(f"warp: --scale is {scale}; give a positive number")
+    picture = pictures.read(source)
+    size = picture.shape[:2]
+    result = _shape(shape) if shape else size
+    pictures.encode(target, picture[:1, :1])
+    middle, new_middle = (tuple((n - 1) / 2 for n in sides) for sides in (size, result))
+    # Read from right to left, as maps of points: from the output back to the input.
+    transform = (
+        pb.Translation(middle)
+        @ pb.Affine.scaling(1 / scale, ndim=2)
+        @ pb.Affine.rotation(rotate)
+        @ pb.Translation([-m - t for m, t in zip(new_middle, translate, strict=True)])
+    )
+    values = _numbers("fill", fill)
+    warped = pictures.warped(
+        picture,
+        transform,
+        result,
+        interpolation=interpolation,
+        border=border,
+        fill=values[0] if len(values) == 1 else values,
+    )
+    pictures.write(target, warped)
+
+
+@app.command()
+def info() -> None:
+    """Tell the version, the instruction set, the threads and the backends."""
+    import importlib.util
+    import platform
+
+    import numpy as np
+
+    import pullback as pb
+
+    facts: dict[str, Any] = {"pullback": pb.__version__, "python": platform.python_version(), "numpy": np.__version__}
+    facts |= _native_facts()
+    facts["threads"] = pb.get_num_threads()
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        devices = ["cpu", *(f"cuda:{k} ({torch.cuda.get_device_name(k)})" for k in range(torch.cuda.device_count()))]
+        facts["torch"] = f"{torch.__version__} on {', '.join(devices)}"
+    else:
+        facts["torch"] = f"not installed; {_EXTRA}"
+    for key, value in facts.items():
+        typer.echo(f"{key:18} {value}")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from pullback._version import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _native_facts() -> dict[str, Any]:
+    return {}
+
+
+def _announce(console: Console, run: Run) -> None:
+    settings = run.configuration
+    console.print(
+        f"[bold]{run.path}[/bold]: {settings.data} · {settings.distortion} · {settings.transform} · "
+        f"{settings.epochs} epochs · {settings.seeds} seed{'s' if settings.seeds > 1 else ''}",
+        soft_wrap=True,
+    )
+
+
+def _base_name(given: dict[str, Any]) -> str:
+    """Return the name of runs with such settings that were not given one."""
+    parts = [Path(given.get("data", "digits")).name, given.get("distortion", "rts"), given.get("transform", "affine")]
+    return "-".join(parts if parts[-1] != "affine" else parts[:-1])
+
+
+def _numbered(runs: Path, name: str) -> list[Path]:
+    """Return the runs called `name`, `name`-2, `name`-3, ..., as far as they exist, and the first that does not."""
+    paths = [runs / name]
+    while paths[-1].exists():
+        paths.append(runs / f"{name}-{len(paths) + 1}")
+    return paths
+
+
+def _new(runs: Path, name: str | None, configuration: Configuration) -> Path:
+    """Return the folder of a new run."""
+    if name is None:
+        import dataclasses
+
+        return _numbered(runs, _base_name(dataclasses.asdict(configuration)))[-1]
+    path = _named(runs, name)
+    if path.exists():
+        raise ValueError(f"{path}: exists already; go on with it with --resume, or give another --name")
+    return path
+
+
+def _interrupted(runs: Path, name: str | None, given: dict[str, Any]) -> Run:
+    """Return the run to go on with: the one of that name, or the newest unfinished one of such settings."""
+    import dataclasses
+
+    from pullback.train.runs import Run, RunError
+
+    if name is not None:
+        run = Run.open(_named(runs, name))
+    else:
+        found = [Run.open(path) for path in _numbered(runs, _base_name(given))[:-1]]
+        if not found:
+            raise RunError(f"{runs / _base_name(given)}: no such run; there is nothing to resume")
+        run = next((run for run in reversed(found) if not run.finished), found[-1])
+    kept = dataclasses.asdict(run.configuration)
+    for key, value in given.items():
+        if kept[key] != value:
+            raise RunError(f"{run.path}: was started with {key} {kept[key]}, and goes on only so; it cannot become {value}")
+    return run
+
+
+def _named(runs: Path, name: str) -> Path:
+    if not name or Path(name).name != name:
+        raise ValueError(f"--name is {name!r}; give the name of a folder, without any path")
+    return runs / name
+
+
+def _free_name(stem: str, taken: dict[str, bytes]) -> str:
+    name, number = f"{stem}.png", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.png"
+    return name
+
+
+def _shape(text: str) -> tuple[int, int]:
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) != 2 or not all(side.strip().isdecimal() and int(side) > 0 for side in sides):
+        raise ValueError(f"warp: --shape is {text!r}; give height and width as in 480x640")
+    return int(sides[0]), int(sides[1])
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"warp: --{option} is {text!r}; give numbers, separated by commas") from None
+
+
+if __name__ == "__main__":
+    main()
