@@ -45,7 +45,7 @@ void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* v
         for (int axis = 0, n = 1; axis < D; ++axis, n *= 2) {
             const typename S::Vector f = S::load(cells.position.fraction[axis] + i);
             for (int c = n - 1; c >= 0; --c) {
-                w[2 * c + 1] = w[c] * f;
+                w[2 * c + 1] = f == 0 ? f : w[c] * f;  // a tap of weight zero receives nothing, not even a NaN
                 w[2 * c] = w[c] - w[2 * c + 1];
             }
         }

@@ -274,7 +274,7 @@ def _weighted_sum(image: Array, near: Neighbourhoods, fill: Array, along: int | 
         for tap in near.taps:
             weight = product(tap.weights, tap.slopes, along)[:, None]
             samples = np.moveaxis(image[_where(tap, batch, len(image))], -1, 1)
-            total += np.where(tap.inside[:, None], weight * samples, 0.0)
+            total += np.where(tap.inside[:, None] & (weight != 0), weight * samples, 0.0)
     return total
 
 
@@ -339,8 +339,9 @@ def push(
     batch = _batch_size(image_shape[0], len(values), len(geometry))
     image = np.zeros(image_shape)
     for tap in near.taps:
-        used = (near.readable & tap.inside)[:, None]
-        share = np.where(used, product(tap.weights, tap.slopes, None)[:, None] * values, 0.0)
+        weight = product(tap.weights, tap.slopes, None)[:, None]
+        used = (near.readable & tap.inside)[:, None] & (weight != 0)
+        share = np.where(used, weight * values, 0.0)
         share = np.broadcast_to(share, (batch, *share.shape[1:]))
         np.add.at(image, _where(tap, batch, len(image)), np.moveaxis(share, 1, -1))
     return image

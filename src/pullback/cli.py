@@ -107,9 +107,7 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="Highest rate of the one-cycle schedule.", show_default="0.006")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the run.", show_default="from data and distortion")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="from data and distortion")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that runs are kept in.")] = _RUNS,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
 ) -> None:
@@ -149,7 +147,9 @@ def train(
         page = report.write(run, dataset, all_trained)
     except KeyboardInterrupt:
         where = "" if runs == _RUNS else f" --runs {runs}"
-        print(f"pullback: interrupted; go on with: pullback train --resume --name {run.path.name}{where}", file=sys.stderr)
+        print(
+            f"pullback: interrupted; go on with: pullback train --resume --name {run.path.name}{where}", file=sys.stderr
+        )
         raise typer.Exit(_INTERRUPTED) from None
     console.print(table(summarize(all_trained), f"{dataset.name} · {run.configuration.distortion}"))
     console.print(f"report: {page}", soft_wrap=True)
@@ -158,9 +158,7 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
-    data: Annotated[
-        str | None, typer.Option(help="Other data, of the same classes.", show_default="the run's")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help="Other data, of the same classes.", show_default="the run's")] = None,
 ) -> None:
     """Measure the test error of what a run has trained."""
     from rich.console import Console
@@ -200,7 +198,7 @@ def rectify(
     opened = Run.open(run)
     network = transformer_of(opened)
     canvas = DISTORTIONS[opened.configuration.distortion].canvas
-    contents = {}
+    contents: dict[str, bytes] = {}
     for path in pictures.files(images):
         result = straighten(network, canvas, pictures.read(path), size)
         contents[_free_name(path.stem, contents)] = pictures.encode(Path("picture.png"), result)
@@ -294,7 +292,10 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 
 def _native_facts() -> dict[str, Any]:
-    return {}
+    from pullback import _native
+
+    others = [name for name in _native.available_isas() if name != _native.isa()]
+    return {"instruction set": f"{_native.isa()} (also here: {', '.join(others) or 'none'}; PULLBACK_ISA chooses)"}
 
 
 def _announce(console: Console, run: Run) -> None:
@@ -348,7 +349,9 @@ def _interrupted(runs: Path, name: str | None, given: dict[str, Any]) -> Run:
     kept = dataclasses.asdict(run.configuration)
     for key, value in given.items():
         if kept[key] != value:
-            raise RunError(f"{run.path}: was started with {key} {kept[key]}, and goes on only so; it cannot become {value}")
+            raise RunError(
+                f"{run.path}: was started with {key} {kept[key]}, and goes on only so; it cannot become {value}"
+            )
     return run
 
 

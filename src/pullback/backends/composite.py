@@ -234,7 +234,9 @@ def _weighted_sum(samples: Tensor, near: _Neighbourhoods, fill: Tensor, along: i
     total = share * torch.where(fill.isfinite() | (near.readable & (share != 0)), fill, 0)
     for tap in near.taps:
         sample = samples.gather(2, tap.sample.expand(batch, samples.shape[1], -1))
-        total = total + _product(tap.weights, tap.slopes, along) * torch.where(tap.inside, sample, 0)
+        weight = _product(tap.weights, tap.slopes, along)
+        # A tap of weight zero contributes nothing, be the sample NaN or infinite, but the weight keeps its derivative.
+        total = total + weight * torch.where(tap.inside & (sample.isfinite() | (weight != 0)), sample, 0)
     return total
 
 

@@ -106,7 +106,9 @@ def load_idx(folder: Path) -> Dataset:
     for split in ("train", "test"):
         images, labels = (_read_part(folder, files, split, kind) for kind in ("images", "labels"))
         if len(images) != len(labels):
-            raise DataError(f"{folder}: {len(images)} {split} images but {len(labels)} labels; one of the files is wrong")
+            raise DataError(
+                f"{folder}: {len(images)} {split} images but {len(labels)} labels; one of the files is wrong"
+            )
         if len(images) == 0:
             raise DataError(f"{folder}: its {split} files hold no images")
         parts[split] = (pictures.resized(images / np.float32(255), SIDE), labels.astype(np.int64))
@@ -139,7 +141,9 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _IDX_UNSIGNED_BYTE:
-        raise DataError(f"{path}: not an IDX file of unsigned bytes (it starts with {content[:4].hex(' ') or 'nothing'})")
+        raise DataError(
+            f"{path}: not an IDX file of unsigned bytes (it starts with {content[:4].hex(' ') or 'nothing'})"
+        )
     start = 4 + 4 * content[3]
     if len(content) < start:
         raise DataError(f"{path}: cut short within its header")
@@ -165,7 +169,9 @@ def load_folder(folder: Path) -> Dataset:
         return Dataset(folder.resolve().name, classes, *train, *test)
     classes = _class_names(folder)
     images, labels = _read_classes(folder, classes)
-    return _split(folder.resolve().name, classes, images, labels, max(len(classes), round(_PART_FOR_TEST * len(labels))))
+    return _split(
+        folder.resolve().name, classes, images, labels, max(len(classes), round(_PART_FOR_TEST * len(labels)))
+    )
 
 
 def stratified_split(labels: Labels, for_test: int, seed: int = 0) -> tuple[Labels, Labels]:

@@ -112,7 +112,9 @@ def transformer_of(run: Run) -> models.Network:
 
 
 @torch.inference_mode()
-def rectify(network: models.Network, canvas: int, picture: npt.NDArray[Any], size: int | None = None) -> npt.NDArray[Any]:
+def rectify(
+    network: models.Network, canvas: int, picture: npt.NDArray[Any], size: int | None = None
+) -> npt.NDArray[Any]:
     """Bring a picture of any size and any number of channels into the pose that a network has learned.
 
     Parameters

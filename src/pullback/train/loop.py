@@ -76,7 +76,7 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[Batch]:
         random = distortions.generator(distortions.TRAINING, self.seed, self.epoch)
         matrices = distortions.draw(self.distortion, self.boxes, self.images.shape[-1], random).matrix
-        for chosen in torch.randperm(len(self.images), generator=random).split(self.batch_size):
+        for chosen in torch.split(torch.randperm(len(self.images), generator=random), self.batch_size):
             transform = Affine(matrices[chosen])
             yield distortions.distort(self.images[chosen], transform, self.distortion), self.labels[chosen]
 
@@ -106,7 +106,7 @@ class TestBatches:
         return -(-len(self.labels) // _LARGEST_BATCH)
 
     def __iter__(self) -> Iterator[Batch]:
-        return zip(self.images.split(_LARGEST_BATCH), self.labels.split(_LARGEST_BATCH), strict=True)
+        return zip(torch.split(self.images, _LARGEST_BATCH), torch.split(self.labels, _LARGEST_BATCH), strict=True)
 
 
 class Training(pl.LightningModule):

@@ -1,4 +1,4 @@
-"""The networks that are trained: one classifier, alone and behind a spatial transformer, with equal numbers of parameters."""
+"""The networks that are trained: one classifier, alone and behind a spatial transformer, of equal size."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Network(nn.Module):
         """Return what the transformer makes of images, and the transforms, in the frame "centered"."""
         if self.transformer is None:
             raise ValueError("Network.rectify: this network has no spatial transformer")
-        return self.transformer(images, return_transform=True)
+        warped, transform = self.transformer(images, return_transform=True)
+        return warped, transform
 
 
 def build(name: str, canvas: int, classes: int, transform: str = "affine") -> Network:

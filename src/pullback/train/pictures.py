@@ -143,7 +143,8 @@ def warped(picture: Picture, transform: MatrixTransform, shape: tuple[int, int],
         values[..., :-1] *= opaque / np.maximum(values[..., -1:], np.finfo(np.float64).tiny)
     if picture.dtype.kind in "ui":
         values = np.clip(np.rint(values), np.iinfo(picture.dtype).min, opaque)
-    return values.astype(picture.dtype)
+    result: Picture = values.astype(picture.dtype)
+    return result
 
 
 def fitted(shape: tuple[int, ...]) -> pb.Affine:
@@ -171,9 +172,7 @@ def resized(images: Picture, side: int) -> npt.NDArray[np.float32]:
     if (height, width) == (side, side):
         return images.astype(np.float32)
     k = max(1, -(-max(height, width) // side))
-    fine = pb.warp(
-        images[:, None].astype(np.float32), fitted((height, width)), (k * side, k * side), frame="centered"
-    )
+    fine = pb.warp(images[:, None].astype(np.float32), fitted((height, width)), (k * side, k * side), frame="centered")
     return np.asarray(fine.reshape(-1, side, k, side, k).mean((2, 4)), dtype=np.float32)
 
 

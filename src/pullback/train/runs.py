@@ -17,6 +17,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -86,20 +87,23 @@ class Configuration:
     epochs: int = 40
     batch_size: int = 64
     learning_rate: float = 6e-3
-    localization_scale: float = 0.2
+    localization_scale: float = 0.3
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
+        if not isinstance(self.data, str):
+            raise RunError(f"data is {self.data!r}; give 'digits' or the path of a folder")
         for name, known in (("distortion", DISTORTIONS), ("transform", FAMILIES)):
             if getattr(self, name) not in known:
                 raise RunError(f"{name} is {getattr(self, name)!r}; choose from {', '.join(known)}")
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            kind = type(field.default)
-            if not isinstance(value, kind if kind is not float else (int, float)) or isinstance(value, bool):
-                raise RunError(f"{field.name} is {value!r}; give a value of type {kind.__name__}")
-            if kind is not str and not 0 < value < float("inf") and (field.name, value) != ("weight_decay", 0):
-                raise RunError(f"{field.name} is {value}; give a positive number")
+        for name in ("seeds", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise RunError(f"{name} is {value!r}; give a whole number of at least 1")
+        for name in ("learning_rate", "localization_scale", "weight_decay"):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not 0 <= value < math.inf:
+                raise RunError(f"{name} is {value!r}; give a number of at least 0")
 
     @property
     def jobs(self) -> list[tuple[str, int]]:
