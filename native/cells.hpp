@@ -50,11 +50,13 @@ struct View {
     bool crop;
     bool uniform;       // one interpolation on all axes
     bool small_offset;  // every offset fits an int32
+    int32_t margin;     // samples of fill around the image: 1 in a copy that has them (margin.hpp), 0 elsewhere
 };
 
 template <int D>
 View<D> view_of(const Plan& plan, const Image& image) {
     View<D> view;
+    view.margin = 0;
     view.crop = plan.crop;
     view.uniform = true;
     double reach = 0;
@@ -113,7 +115,7 @@ void find_first_taps(const View<D>& view, int d, Cells<Real, D>& cells, int32_t*
                 outside[i] |= static_cast<uint32_t>(floor[i]) >= static_cast<uint32_t>(view.size[d] - 1);
     } else {
         for (int i = 0; i < count; ++i) {
-            const int32_t k = floor[i];
+            const int32_t k = floor[i] + view.margin;
             outside[i] |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last);
             tap[i] = hold(k);
         }
@@ -255,7 +257,10 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
     int32_t any = 0;
     for (int i = count; i < end; ++i) cells.outside[i] = 0;
     for (int i = 0; i < end; ++i) any |= cells.outside[i];
-    if (any) find_edges(view, cells);
+    if (any && view.margin)
+        cells.void_count = list_nonzero(cells.outside, end, cells.void_point);
+    else if (any)
+        find_edges(view, cells);
     if (cells.edge.count) find_edge_taps(view, cells);
     cells.inside_count = count - cells.edge.count - cells.void_count;
 }

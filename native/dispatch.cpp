@@ -84,7 +84,7 @@ void backward_image(const Call& call, const BackwardTask& whole) {
     const Image& target = call.grad_image;
     const int64_t wanted = thread_count();
     const int64_t channel_parts = target.batch >= wanted ? 1 : (target.channels < wanted ? target.channels : wanted);
-    int64_t bands = target.batch * channel_parts >= wanted ? 1 : wanted;
+    int64_t bands = target.batch * channel_parts >= wanted || uses_margin(call, target) ? 1 : wanted;
     if (bands > target.size[0]) bands = target.size[0] > 0 ? target.size[0] : 1;
     const int64_t tasks = target.batch * channel_parts * bands;
     parallel_for(tasks, 2 * work_of(call, target.channels), [&](int64_t i) {

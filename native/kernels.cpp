@@ -4,6 +4,7 @@
 #include "kernels.hpp"
 
 #include "jet.hpp"
+#include "margin.hpp"
 #include "pull.hpp"
 #include "push.hpp"
 #include "reduce.hpp"
@@ -34,9 +35,17 @@ Real fill_of(const Call& call, int64_t channel) {
     return static_cast<Real>(call.fill[call.fill_count == 1 ? 0 : channel]);
 }
 
+// Copies all channels of a batch entry with a margin.
 template <class T, class Real, int D>
-void pull(const Call& call, int64_t batch, int64_t chunk) {
-    const View<D> view = view_of<D>(call.plan, call.image);
+void copy_channels(const Call& call, int64_t batch, const View<D>& view, const View<D>& framed, Real* copy) {
+    for (int64_t c = 0; c < call.image.channels; ++c)
+        copy_with_margin(view, framed, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c),
+                         copy + c * samples_of(framed));
+}
+
+// Writes the values of a chunk, reading channel c at source(c).
+template <class Real, int D, class Source>
+void pull_chunk(const Call& call, int64_t batch, int64_t chunk, const View<D>& view, Source source) {
     Cells<Real, D> cells;
     alignas(64) Real value[block_points];
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
@@ -45,11 +54,24 @@ void pull(const Call& call, int64_t batch, int64_t chunk) {
         locate(call, batch, begin, cells.position);
         find_cells(view, cells);
         for (int64_t c = 0; c < call.image.channels; ++c) {
-            pull_block(view, cells, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c), value);
+            pull_block(view, cells, source(c), fill_of<Real>(call, c), value);
             store_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
                          begin, count, value);
         }
     });
+}
+
+template <class T, class Real, int D>
+void pull(const Call& call, int64_t batch, int64_t chunk) {
+    const View<D> view = view_of<D>(call.plan, call.image);
+    if (!uses_margin(call, call.image)) {
+        pull_chunk<Real>(call, batch, chunk, view, [&](int64_t c) { return channel_of<T>(call.image, batch, c); });
+        return;
+    }
+    const View<D> framed = with_margin(view);
+    alignas(64) Real copy[margin_samples];
+    copy_channels<T>(call, batch, view, framed, copy);
+    pull_chunk<Real>(call, batch, chunk, framed, [&](int64_t c) { return copy + c * samples_of(framed); });
 }
 
 template <class T, class Real, int D>
@@ -75,10 +97,10 @@ void gradient(const Call& call, int64_t batch, int64_t chunk) {
     });
 }
 
-// A task that asks for both gradients relies on the image and its gradient having the same strides.
-template <class T, class Real, int D>
-void backward(const Call& call, const BackwardTask& task) {
-    const View<D> view = view_of<D>(call.plan, task.geometry ? call.image : call.grad_image);
+// One task of a backward pass, reading channel c of batch entry b at source(b, c) and scattering to target(b, c). The
+// geometry's gradient sums over the batch where all entries share one geometry: batch entries are the inner loop.
+template <class Real, int D, class Source, class Target>
+void backward_task(const Call& call, const BackwardTask& task, const View<D>& view, Source source, Target target) {
     const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.grad_image.size[0]};
     const bool affine = call.plan.kind == LatticeKind::affine;
     const bool shared_geometry = call.geometry.batch == 1;
@@ -86,12 +108,14 @@ void backward(const Call& call, const BackwardTask& task) {
     LocalIndex<Real, D> local;
     alignas(64) Real value[block_points], slope[D][block_points], x_bar[D][block_points];
 
-    const auto locate_block = [&](int64_t b, int64_t begin) {
+    const auto start_geometry = [&](int64_t b, int64_t begin) {
         locate(call, b, begin, cells.position);
         find_cells(view, cells);
+        if (task.geometry)
+            for (int d = 0; d < D; ++d)
+                for (int i = 0; i < block_points; ++i) x_bar[d][i] = 0;
     };
-    const auto store_geometry = [&](int64_t b, int64_t chunk, int64_t begin, int count) {
-        const int64_t m = shared_geometry ? 0 : b;
+    const auto store_geometry = [&](int64_t m, int64_t chunk, int64_t begin, int count) {
         if (affine)
             add_matrix_moments<Real, D>(local, count, x_bar,
                                         call.partial_sums + (m * chunk_count(call.lattice) + chunk) * D * (D + 1));
@@ -100,22 +124,17 @@ void backward(const Call& call, const BackwardTask& task) {
         else
             store_coordinates<double, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
     };
-    const auto clear = [&] {
-        for (int d = 0; d < D; ++d)
-            for (int i = 0; i < block_points; ++i) x_bar[d][i] = 0;
-    };
     const auto backward_block = [&](int64_t b, int64_t begin, int count) {
         const Overlap part = task.image ? overlap(view, cells, band) : Overlap::none;
         for (int64_t c = task.channel_begin; c < task.channel_end; ++c) {
             load_values(call.lattice, call.values, b * call.values.batch_stride + c * call.values.channel_stride, begin,
                         count, value);
             if (task.geometry) {
-                jet_block(view, cells, channel_of<T>(call.image, b, c), fill_of<Real>(call, c), slope);
+                jet_block(view, cells, source(b, c), fill_of<Real>(call, c), slope);
                 for (int d = 0; d < D; ++d)
                     for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * slope[d][i];
             }
-            if (task.image)
-                push_block(view, cells, part, band, value, const_cast<Real*>(channel_of<Real>(call.grad_image, b, c)));
+            if (task.image) push_block(view, cells, part, band, value, target(b, c));
         }
     };
 
@@ -123,21 +142,42 @@ void backward(const Call& call, const BackwardTask& task) {
         for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
             cells.position.count = count;
             if (task.geometry && affine) find_local_index(call.lattice, begin, count, local);
-            if (shared_geometry) {
-                locate_block(0, begin);
-                clear();
-            }
+            if (shared_geometry) start_geometry(0, begin);
             for (int64_t b = task.batch_begin; b < task.batch_end; ++b) {
-                if (!shared_geometry) {
-                    locate_block(b, begin);
-                    clear();
-                }
+                if (!shared_geometry) start_geometry(b, begin);
                 backward_block(b, begin, count);
                 if (task.geometry && !shared_geometry) store_geometry(b, chunk, begin, count);
             }
             if (task.geometry && shared_geometry) store_geometry(0, chunk, begin, count);
         });
     }
+}
+
+// A task that asks for both gradients relies on the image and its gradient having the same strides. On copies with a
+// margin, a task for the geometry has one batch entry, and one for the image has all of its points: see uses_margin.
+template <class T, class Real, int D>
+void backward(const Call& call, const BackwardTask& task) {
+    const View<D> view = view_of<D>(call.plan, task.geometry ? call.image : call.grad_image);
+    const auto target_channel = [&](int64_t b, int64_t c) {
+        return const_cast<Real*>(channel_of<Real>(call.grad_image, b, c));
+    };
+    if (!uses_margin(call, task.geometry ? call.image : call.grad_image)) {
+        backward_task<Real>(
+            call, task, view, [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); }, target_channel);
+        return;
+    }
+    const View<D> framed = with_margin(view);
+    const int64_t samples = samples_of(framed);
+    alignas(64) Real copy[margin_samples], scattered[margin_samples];
+    if (task.geometry) copy_channels<T>(call, task.batch_begin, view, framed, copy);
+    if (task.image)
+        for (int64_t i = 0; i < call.grad_image.channels * samples; ++i) scattered[i] = 0;
+    backward_task<Real>(
+        call, task, framed, [&](int64_t, int64_t c) { return copy + c * samples; },
+        [&](int64_t, int64_t c) { return scattered + c * samples; });
+    if (task.image)
+        for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
+            add_without_margin(view, framed, scattered + c * samples, target_channel(task.batch_begin, c));
 }
 
 template <class T, class Real>

@@ -34,4 +34,22 @@ static inline int64_t chunk_count(const Lattice& lattice) {
     return (point_count(lattice) + points_per_task - 1) / points_per_task;
 }
 
+// The most samples, margins included, of an image that kernels copy to their stack (see margin.hpp).
+constexpr int64_t margin_samples = 16384;
+
+// Whether the kernels of a call work on a copy with a margin. It depends on the call alone, not on how the call is cut.
+static inline bool uses_margin(const Call& call, const Image& image) {
+    int64_t samples = image.channels, own = 1;
+    for (int d = 0; d < call.plan.ndim; ++d) {
+        if (call.plan.interpolation[d] != Interpolation::linear || call.plan.border[d] != Border::constant ||
+            image.size[d] > margin_samples)
+            return false;
+        samples *= image.size[d] + 2;
+        own *= image.size[d];
+    }
+    const bool batch_shares_geometry = call.geometry.batch == 1 && call.batch > 1;
+    return !call.plan.crop && samples <= margin_samples && own <= 4 * point_count(call.lattice) &&
+           !batch_shares_geometry;
+}
+
 }  // namespace pullback

@@ -14,32 +14,27 @@ struct Band {
     bool whole;  // all of them
 };
 
-// The four quarters of a block are walked in turn: neighbouring points write to the same samples, and a store that the
-// next load waits for would cost more than the addition.
+// Neighbouring points write to the same samples, and a load that overlaps the store before it must wait for it: points
+// are taken from `streams` distant parts of the block in turn.
 template <class Visit>
-inline void walk_quarters(int count, Visit visit) {
-    const int quarter = (count + 3) / 4;
-    const int full = count - 3 * quarter;
-    for (int j = 0; j < full; ++j) {
-        visit(j);
-        visit(quarter + j);
-        visit(2 * quarter + j);
-        visit(3 * quarter + j);
-    }
-    for (int j = full > 0 ? full : 0; j < quarter; ++j)
-        for (int k = 0; k < 3; ++k)
-            if (k * quarter + j < count) visit(k * quarter + j);
+inline void walk_apart(int count, Visit visit) {
+    constexpr int streams = 8;
+    const int length = (count + streams - 1) / streams;
+    const int full = count - (streams - 1) * length;
+    for (int j = 0; j < full; ++j)
+        for (int k = 0; k < streams; ++k) visit(k * length + j);
+    for (int j = full > 0 ? full : 0; j < length; ++j)
+        for (int k = 0; k < streams; ++k)
+            if (k * length + j < count) visit(k * length + j);
 }
 
-template <class Real, int D, bool banded>
-void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+// The shares of the corners of each cell, the two corners of an edge along the last axis side by side: share[r] holds
+// (left, right) of edge r for one point after the other.
+template <class Real, int D>
+void find_shares(const Cells<Real, D>& cells, const Real* value, Real (*share)[2 * block_points]) {
     using S = Simd<Real>;
     constexpr int corners = 1 << D;
-    const int count = cells.position.count;
-    alignas(64) Real share[block_points][corners];
-    int64_t corner_offset[corners];
-    corner_offsets<D, D>(view, corner_offset);
-    for (int i = 0; i < count; i += S::width) {
+    for (int i = 0; i < cells.position.count; i += S::width) {
         typename S::Vector w[corners];
         w[0] = S::load(value + i);
         for (int axis = 0, n = 1; axis < D; ++axis, n *= 2) {
@@ -49,29 +44,64 @@ void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* v
                 w[2 * c] = w[c] - w[2 * c + 1];
             }
         }
-        for (int c = 0; c < corners; ++c)
-            for (int k = 0; k < S::width; ++k) share[i + k][c] = w[c][k];
+        for (int r = 0; r < corners / 2; ++r) {
+            typename S::Vector first, second;
+            interleave<Real>(w[2 * r], w[2 * r + 1], first, second);
+            S::store(share[r] + 2 * i, first);
+            S::store(share[r] + 2 * i + S::width, second);
+        }
     }
-    walk_quarters(count, [&](int i) {
+}
+
+template <class Real, int D, bool banded, bool adjacent>
+void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+    typedef Real Pair __attribute__((vector_size(2 * sizeof(Real))));
+    constexpr int edges = 1 << (D - 1);
+    alignas(64) Real share[edges][2 * block_points];
+    find_shares<Real, D>(cells, value, share);
+    int64_t edge_offset[edges];
+    corner_offsets<D, D - 1>(view, edge_offset);
+    const int64_t step = adjacent ? 1 : view.stride[D - 1];
+    // In one dimension the last axis is the first: a band may part the two corners.
+    constexpr bool parted = banded && D == 1;
+    walk_apart(cells.position.count, [&](int i) {
         Real* at = image + cells.offset[i];
-        if constexpr (banded) {
-            const int64_t row = cells.first_row[i];
-            for (int c = 0; c < corners; ++c) {
-                const int64_t r = row + (c >> (D - 1));
-                if (r >= band.begin && r < band.end) at[corner_offset[c]] += share[i][c];
+        const int64_t row = cells.first_row[i];
+        for (int r = 0; r < edges; ++r) {
+            const int64_t edge_row = D == 1 ? row : row + (r >> (D - 2) & 1);
+            Real* left = at + edge_offset[r];
+            const Real* pair = share[r] + 2 * i;
+            if (banded && !parted && (edge_row < band.begin || edge_row >= band.end)) continue;
+            if constexpr (adjacent && !parted) {
+                Pair sum, part;
+                std::memcpy(&sum, left, sizeof sum);
+                std::memcpy(&part, pair, sizeof part);
+                sum += part;
+                std::memcpy(left, &sum, sizeof sum);
+            } else {
+                if (!parted || (row >= band.begin && row < band.end)) left[0] += pair[0];
+                if (!parted || (row + 1 >= band.begin && row + 1 < band.end)) left[step] += pair[1];
             }
-        } else {
-            for (int c = 0; c < corners; ++c) at[corner_offset[c]] += share[i][c];
         }
     });
 }
 
 template <class Real, int D, bool banded>
 void push_nearest(const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
-    walk_quarters(cells.position.count, [&](int i) {
+    walk_apart(cells.position.count, [&](int i) {
         if (banded && (cells.first_row[i] < band.begin || cells.first_row[i] >= band.end)) return;
         image[cells.offset[i]] += value[i];
     });
+}
+
+template <class Real, int D, bool banded>
+void push_inside(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+    if (view.interpolation[0] == Interpolation::nearest)
+        push_nearest<Real, D, banded>(cells, value, image, band);
+    else if (view.stride[D - 1] == 1)
+        push_linear<Real, D, banded, true>(view, cells, value, image, band);
+    else
+        push_linear<Real, D, banded, false>(view, cells, value, image, band);
 }
 
 // How a block stands to a band.
@@ -118,13 +148,10 @@ void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, 
     }
     for (int e = 0; e < cells.void_count; ++e) value[cells.void_point[e]] = 0;
     if (cells.inside_count > 0 && part != Overlap::none) {
-        const bool nearest = view.interpolation[0] == Interpolation::nearest;
         if (part == Overlap::all)
-            nearest ? push_nearest<Real, D, false>(cells, value, image, band)
-                    : push_linear<Real, D, false>(view, cells, value, image, band);
+            push_inside<Real, D, false>(view, cells, value, image, band);
         else
-            nearest ? push_nearest<Real, D, true>(cells, value, image, band)
-                    : push_linear<Real, D, true>(view, cells, value, image, band);
+            push_inside<Real, D, true>(view, cells, value, image, band);
     }
     for (int e = 0; e < cells.edge.count; ++e) push_edge(view, cells.edge, e, band, edge_value[e], image);
 }

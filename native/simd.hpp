@@ -39,6 +39,38 @@ inline V lerp(V a, V b, V f) {
     return f == 0 ? a : between;
 }
 
+// (a0, b0, a1, b1, ...), in two vectors.
+template <class Real>
+inline void interleave(typename Simd<Real>::Vector a, typename Simd<Real>::Vector b, typename Simd<Real>::Vector& first,
+                       typename Simd<Real>::Vector& second) {
+    constexpr int width = Simd<Real>::width;
+    for (int k = 0; k < width / 2; ++k) {
+        first[2 * k] = a[k];
+        first[2 * k + 1] = b[k];
+        second[2 * k] = a[width / 2 + k];
+        second[2 * k + 1] = b[width / 2 + k];
+    }
+}
+
+#if defined(__SSE2__)
+template <>
+inline void interleave<float>(Simd<float>::Vector a, Simd<float>::Vector b, Simd<float>::Vector& first,
+                              Simd<float>::Vector& second) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    first = _mm512_permutex2var_ps(a, low, b);
+    second = _mm512_permutex2var_ps(a, _mm512_add_epi32(low, _mm512_set1_epi32(8)), b);
+#elif defined(__AVX2__)
+    const __m256 low = _mm256_unpacklo_ps(a, b), high = _mm256_unpackhi_ps(a, b);
+    first = _mm256_permute2f128_ps(low, high, 0x20);
+    second = _mm256_permute2f128_ps(low, high, 0x31);
+#else
+    first = _mm_unpacklo_ps(a, b);
+    second = _mm_unpackhi_ps(a, b);
+#endif
+}
+#endif
+
 // Asks for a cache line that is about to be written. The compiler drops calls of functions that do nothing else than
 // __builtin_prefetch, so x86 spells the instruction.
 inline void prefetch_for_write(const void* p) {

@@ -102,7 +102,7 @@ def train(
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Train each model so many times.", show_default="3")] = None,
-    epochs: Annotated[int | None, typer.Option(show_default="40")] = None,
+    epochs: Annotated[int | None, typer.Option(show_default="30")] = None,
     batch_size: Annotated[int | None, typer.Option(show_default="64")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Highest rate of the one-cycle schedule.", show_default="0.006")

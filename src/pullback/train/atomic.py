@@ -41,16 +41,17 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is not a regular file; it cannot be replaced")
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = None
     try:
+        temporary = _new_file(path)
         yield temporary
-        # mkstemp makes files that only their owner may read; the result is a file like any other.
-        temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+    except OSError as error:
+        # The user knows the file by its own name, and a full disk does not name any.
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -59,7 +60,11 @@ def write(path: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _umask() -> int:
+def _new_file(path: Path) -> Path:
+    """Make an empty file beside `path`, which others may read as any new file; one of mkstemp they may not."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(descriptor)
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    Path(name).chmod(0o666 & ~mask)
+    return Path(name)

@@ -323,10 +323,17 @@ def _resumable(run: Run, model: str, seed: int) -> bool:
     """Whether there is a checkpoint to go on from; one of a training that is finished since is of no use."""
     if not run.last.exists():
         return False
-    callbacks = read_checkpoint(run.last).get("callbacks")
-    if not isinstance(callbacks, dict) or Recorder.__qualname__ not in callbacks:
-        raise RunError(f"{run.last}: not a checkpoint of this program")
-    kept = callbacks[Recorder.__qualname__]
+    try:
+        content = read_checkpoint(run.last)
+        kept = content["callbacks"][Recorder.__qualname__]
+        if not content.keys() >= {"state_dict", "optimizer_states", "lr_schedulers", "loops"}:
+            raise KeyError
+        if not kept.keys() >= {"model", "seed", "history", "random_state"}:
+            raise KeyError
+    except (RunError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{run.last}: corrupted; remove it, and --resume trains {model} with seed {seed} from its beginning"
+        ) from error
     return (kept["model"], kept["seed"]) == (model, seed)
 
 

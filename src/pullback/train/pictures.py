@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,13 @@ def gray(picture: Picture) -> npt.NDArray[np.float32]:
     return brightness * values[..., -1] if channels in (2, 4) else brightness
 
 
-def warped(picture: Picture, transform: MatrixTransform, shape: tuple[int, int], **options: Any) -> Picture:
+def warped(
+    picture: Picture,
+    transform: MatrixTransform,
+    shape: tuple[int, int],
+    fill: float | Sequence[float] = 0,
+    **options: Any,
+) -> Picture:
     """Warp a picture as it came from a file.
 
     Parameters
@@ -121,6 +127,8 @@ def warped(picture: Picture, transform: MatrixTransform, shape: tuple[int, int],
     transform : MatrixTransform
     shape : tuple of int
         Height and width of the result.
+    fill : float or sequence of float, optional
+        Value beyond the picture, one or one a channel.
     **options
         As in :func:`pullback.warp`.
 
@@ -129,22 +137,43 @@ def warped(picture: Picture, transform: MatrixTransform, shape: tuple[int, int],
     ndarray
         Of the dtype of `picture`. Colours are mixed in proportion to their opacity, so what is hidden under transparent
         pixels does not show at the edges.
+
+    Raises
+    ------
+    PictureError
+        If `fill` has another number of values.
     """
     axis = None if picture.ndim == 2 else -1
-    if picture.dtype == np.uint8 and (axis is None or picture.shape[-1] not in (2, 4)):
-        return np.asarray(pb.warp(picture, transform, shape, channel_axis=axis, **options))
+    channels = 1 if axis is None else picture.shape[-1]
+    if np.size(fill) not in (1, channels):
+        raise PictureError(f"`fill` has {np.size(fill)} values but the picture has {channels} channels")
+    if picture.dtype == np.uint8 and channels not in (2, 4):
+        return np.asarray(pb.warp(picture, transform, shape, fill=fill, channel_axis=axis, **options))
+    integer = picture.dtype.kind in "ui"
+    brightest = np.iinfo(picture.dtype).max if integer else 1.0
     values = picture.astype(np.float64)
-    transparent = axis is not None and picture.shape[-1] in (2, 4)
-    opaque = np.iinfo(picture.dtype).max if picture.dtype.kind in "ui" else 1.0
-    if transparent:
-        values[..., :-1] *= values[..., -1:] / opaque
-    values = pb.warp(values, transform, shape, channel_axis=axis, **options)
-    if transparent:
-        values[..., :-1] *= opaque / np.maximum(values[..., -1:], np.finfo(np.float64).tiny)
-    if picture.dtype.kind in "ui":
-        values = np.clip(np.rint(values), np.iinfo(picture.dtype).min, opaque)
+    if channels in (2, 4):
+        fill = _weighted(np.broadcast_to(np.asarray(fill, dtype=np.float64), channels), brightest).tolist()
+        values = _weighted(values, brightest)
+    values = pb.warp(values, transform, shape, fill=fill, channel_axis=axis, **options)
+    if channels in (2, 4):
+        values = _unweighted(values, brightest)
+    if integer:
+        values = np.clip(np.rint(values), np.iinfo(picture.dtype).min, brightest)
     result: Picture = values.astype(picture.dtype)
     return result
+
+
+def _weighted(values: Picture, opaque: float) -> Picture:
+    """Multiply colours, (..., colours and opacity), by their opacity."""
+    return np.concatenate([values[..., :-1] * (values[..., -1:] / opaque), values[..., -1:]], -1)
+
+
+def _unweighted(values: Picture, opaque: float) -> Picture:
+    """Undo :func:`_weighted`; what is fully transparent becomes black."""
+    alpha = values[..., -1:]
+    colours = np.divide(values[..., :-1] * opaque, alpha, out=np.zeros_like(values[..., :-1]), where=alpha > 0)
+    return np.concatenate([colours, alpha], -1)
 
 
 def fitted(shape: tuple[int, ...]) -> pb.Affine:

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from pullback.train import models
 from pullback.train.evaluation import Result
 from pullback.train.runs import Row, Trained
 
@@ -83,7 +82,7 @@ def table(results: Sequence[Result], title: str) -> Table:
     best = min(result.mean for result in results)
     for result in results:
         shown.add_row(
-            models.MODELS[result.model],
+            result.model.upper(),
             f"{result.parameters:,}",
             result.error,
             " · ".join(f"{error:.2f}" for error in result.errors),

@@ -158,6 +158,8 @@ pictures of every class, not the best ones.</p>
 
 def _card(seen: View, index: int, classes: Sequence[str]) -> str:
     side = seen.inputs.shape[-1]
+    margin = side // 7
+    whole = side + 2 * margin
     corners = view.corners(seen.matrices[index], side)
     outline = " ".join(f"{x:.2f},{y:.2f}" for x, y in corners)
     (x1, y1), (x2, y2) = corners[:2]
@@ -166,8 +168,8 @@ def _card(seen: View, index: int, classes: Sequence[str]) -> str:
     name = escape(classes[label])
     verdict = "" if label == predicted else f"<figcaption>read as {escape(classes[predicted])}</figcaption>"
     return f"""<figure>
-<svg viewBox="0 0 {side} {side}" role="img" aria-label="{name} as shown, with the frame">
-<g style="--straight: matrix({numbers})">
+<svg viewBox="{-margin} {-margin} {whole} {whole}" role="img" aria-label="{name} as shown, with the frame">
+<g style="--straight: translate({-margin}px, {-margin}px) scale({whole / side:.5f}) matrix({numbers})">
 <image width="{side}" height="{side}" href="{_embedded(seen.inputs[index, 0])}"/>
 <polygon points="{outline}"/><line x1="{x1:.2f}" y1="{y1:.2f}" x2="{x2:.2f}" y2="{y2:.2f}"/>
 </g></svg>

@@ -84,7 +84,7 @@ class Configuration:
     distortion: str = "rts"
     transform: str = "affine"
     seeds: int = 3
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 6e-3
     localization_scale: float = 0.3

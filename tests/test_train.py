@@ -1,0 +1,269 @@
+"""Training: equal sizes, the same bits from the same seeds, and interruptions that leave no trace."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("sklearn")
+
+from pullback.train import data, evaluation, loop, models, runs  # noqa: E402
+from pullback.train.distortions import DISTORTIONS  # noqa: E402
+from pullback.train.runs import Configuration, Run, RunError  # noqa: E402
+
+SMALL = Configuration(distortion="r", seeds=2, epochs=2, batch_size=50)
+TRAININGS = len(SMALL.jobs)
+BATCHES = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks as small as these are not worth a second thread, and a busy machine makes them wait for it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Silent:
+    def start(self, *_):
+        pass
+
+    def batch(self):
+        pass
+
+    def epoch(self, row):
+        pass
+
+    def finish(self, trained):
+        pass
+
+
+class StopAt(Silent):
+    """Interrupts at the n-th event, a batch or the end of an epoch (when its checkpoint is written)."""
+
+    def __init__(self, n: int, error: BaseException) -> None:
+        self.left, self.error = n, error
+
+    def batch(self):
+        self.left -= 1
+        if self.left == 0:
+            raise self.error
+
+    def epoch(self, row):
+        self.batch()
+
+
+@pytest.fixture(scope="module")
+def few() -> data.Dataset:
+    digits = data.load("digits")
+    return dataclasses.replace(
+        digits,
+        train_images=digits.train_images[:130],
+        train_labels=digits.train_labels[:130],
+        test_images=digits.test_images[:60],
+        test_labels=digits.test_labels[:60],
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(few, tmp_path_factory):
+    run = Run.create(tmp_path_factory.mktemp("runs") / "unbroken", SMALL, few)
+    return run, loop.train(run, few, Silent())
+
+
+def same_training(first, second) -> bool:
+    histories = [[{k: v for k, v in row.items() if k != "seconds"} for row in one.history] for one in (first, second)]
+    return histories[0] == histories[1] and all(torch.equal(first.state[k], second.state[k]) for k in first.state)
+
+
+@pytest.mark.parametrize("distortion", DISTORTIONS)
+@pytest.mark.parametrize("classes", [2, 10, 62])
+@pytest.mark.parametrize("transform", ["affine", "translation"])
+def test_the_two_models_are_of_equal_size(distortion, classes, transform):
+    canvas = DISTORTIONS[distortion].canvas
+    sizes = [models.count_parameters(models.build(name, canvas, classes, transform)) for name in models.MODELS]
+    assert max(sizes) <= 1.05 * min(sizes)
+    assert 50_000 < min(sizes) < 62_000
+
+
+def test_the_transformer_starts_as_the_identity():
+    network = models.build(models.ST_CNN, 42, 10)
+    _, transform = network.rectify(torch.rand(3, 1, 42, 42))
+    np.testing.assert_array_equal(transform.numpy().matrix, np.eye(2, 3)[None].repeat(3, 0))
+
+
+def test_the_same_seeds_give_the_same_bits(few, unbroken, tmp_path):
+    again = loop.train(Run.create(tmp_path / "again", SMALL, few), few, Silent())
+    assert all(same_training(*pair) for pair in zip(unbroken[1], again, strict=True))
+    assert not same_training(again[0], again[2]), "other seeds give others"
+
+
+def test_every_epoch_has_pictures_of_its_own(few):
+    batches = loop.TrainingBatches(few, DISTORTIONS["r"], 50, seed=0)
+    first, again = list(batches), list(batches)
+    batches.epoch = 1
+    other = list(batches)
+    assert len(first) == len(batches) == BATCHES
+    assert all(torch.equal(a, b) for one, two in zip(first, again, strict=True) for a, b in zip(one, two, strict=True))
+    assert not torch.equal(first[0][0], other[0][0])
+    counts = [torch.bincount(torch.cat([labels for _, labels in epoch])) for epoch in (first, other)]
+    assert torch.equal(*counts)
+    assert torch.equal(counts[0], torch.bincount(torch.from_numpy(few.train_labels)))
+
+
+def test_training_learns(few, tmp_path):
+    settings = dataclasses.replace(SMALL, seeds=1, epochs=12, batch_size=16)
+    trained = loop.train(Run.create(tmp_path / "run", settings, few), few, Silent())
+    assert all(one.history[-1]["train_loss"] < 0.8 * one.history[0]["train_loss"] for one in trained)
+
+
+# Within the first epoch, between its batches and its checkpoint, within the second, at its end, in another model,
+# in another seed.
+EVENTS = [1, BATCHES, BATCHES + 1, BATCHES + 3, 2 * BATCHES + 2, 3 * BATCHES + 4, 5 * BATCHES + 7]
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_an_interrupted_training_goes_on_to_the_same_bits(few, unbroken, tmp_path, event):
+    run = Run.create(tmp_path / "run", SMALL, few)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(run, few, StopAt(event, KeyboardInterrupt()))
+    assert not run.finished
+    resumed = loop.train(Run.open(run.path), few, Silent())
+    assert all(same_training(*pair) for pair in zip(unbroken[1], resumed, strict=True))
+    assert not run.last.exists()
+    rows = [(run.path / "metrics.csv").read_text().splitlines() for run in (unbroken[0], run)]
+    assert [line.rpartition(",")[0] for line in rows[0]] == [line.rpartition(",")[0] for line in rows[1]]
+
+
+def test_several_interruptions_add_up_to_nothing(few, unbroken, tmp_path):
+    run = Run.create(tmp_path / "run", SMALL, few)
+    for _ in range(2 * TRAININGS - 1):
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(run, few, StopAt(BATCHES + 2, KeyboardInterrupt()))
+    resumed = loop.train(run, few, Silent())
+    assert all(same_training(*pair) for pair in zip(unbroken[1], resumed, strict=True))
+
+
+def test_a_failure_is_not_swallowed_and_can_be_resumed(few, unbroken, tmp_path):
+    run = Run.create(tmp_path / "run", SMALL, few)
+    with pytest.raises(OSError, match="the cable"):
+        loop.train(run, few, StopAt(BATCHES + 3, OSError("the cable")))
+    resumed = loop.train(run, few, Silent())
+    assert all(same_training(*pair) for pair in zip(unbroken[1], resumed, strict=True))
+
+
+def test_random_numbers_and_handlers_of_the_caller_are_left_alone(few, tmp_path):
+    import signal
+
+    handler = signal.getsignal(signal.SIGINT)
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(Run.create(tmp_path / "run", SMALL, few), few, StopAt(2, KeyboardInterrupt()))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_measuring_anew_gives_what_training_measured(few, unbroken):
+    run, trained = unbroken
+    measured = evaluation.evaluate(run, loop.TestBatches(few, DISTORTIONS[SMALL.distortion]))
+    assert [one.test_error for one in measured] == pytest.approx([one.test_error for one in trained], abs=1e-3)
+
+
+def test_checkpoints_hold_plain_data_only(unbroken):
+    run, _ = unbroken
+    for job in SMALL.jobs:
+        content = runs.read_checkpoint(run.path / "checkpoints" / "{}-seed{}.ckpt".format(*job))
+        assert set(content) == {"model", "seed", "state", "history"}
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    if how == "empty":
+        content = b""
+    elif how == "cut short":
+        content = content[: len(content) // 2]
+    elif how == "text":
+        content = b"not a checkpoint"
+    elif how == "an object of a class":
+        import io
+
+        stream = io.BytesIO()
+        torch.save({"model": Path("/"), "seed": 0, "state": {}, "history": []}, stream)
+        content = stream.getvalue()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["empty", "cut short", "text", "an object of a class"])
+def test_damaged_checkpoints_are_refused(unbroken, tmp_path, how):
+    import shutil
+
+    path = tmp_path / "run"
+    shutil.copytree(unbroken[0].path, path)
+    damage(path / "checkpoints" / "cnn-seed0.ckpt", how)
+    with pytest.raises(RunError, match=r"cnn-seed0\.ckpt: corrupted"):
+        Run.open(path).load("cnn", 0)
+
+
+@pytest.mark.parametrize("how", ["cut short", "of something else"])
+def test_a_damaged_checkpoint_of_the_training_under_way_is_refused(few, tmp_path, how):
+    run = Run.create(tmp_path / "run", SMALL, few)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(run, few, StopAt(BATCHES + 1, KeyboardInterrupt()))
+    if how == "cut short":
+        damage(run.last, how)
+    else:
+        torch.save({"state_dict": {}}, run.last)
+    with pytest.raises(RunError, match=r"last\.ckpt: corrupted; remove it"):
+        loop.train(run, few, Silent())
+
+
+def test_weights_that_do_not_fit_are_refused(unbroken, tmp_path):
+    run, _ = unbroken
+    trained = dataclasses.replace(run.load("cnn", 0), model="st-cnn")
+    with pytest.raises(RunError, match="do not fit the network"):
+        run.network(trained)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not readable as the configuration"),
+        ("{}", "not readable as the configuration"),
+        ('{"configuration": {"seeds": 0}, "dataset": {"classes": []}}', "seeds is 0"),
+        ('{"configuration": {"colour": 1}, "dataset": {"classes": []}}', "not readable as the configuration"),
+    ],
+    ids=["empty", "without entries", "out of range", "unknown entry"],
+)
+def test_damaged_configurations_are_refused(tmp_path, text, words):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(RunError, match=words):
+        Run.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("distortion", "shake"),
+        ("transform", "magic"),
+        ("seeds", 0),
+        ("epochs", 1.5),
+        ("batch_size", -3),
+        ("learning_rate", float("nan")),
+        ("weight_decay", "much"),
+    ],
+)
+def test_configurations_out_of_range_are_refused(name, value):
+    with pytest.raises(RunError, match=f"^{name} is {value!r}"):
+        dataclasses.replace(Configuration(), **{name: value})
+
+
+def test_data_of_other_classes_are_refused(few, unbroken):
+    with pytest.raises(RunError, match="was trained on the classes"):
+        unbroken[0].check(dataclasses.replace(few, classes=("a", "b")))
