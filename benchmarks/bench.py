@@ -2,8 +2,8 @@
 
     python benchmarks/bench.py [NAME ...] [--threads 1 2] [--rounds 15] [--write]
 
-A ratio is the peer's time over this library's, both as a user calls them, with the allocation of the result. With names,
-only workloads whose title contains one of them are run. `--write` puts the tables into benchmarks/results.md.
+A ratio is the peer's time over this library's, both as a user calls them, with the allocation of the result. With
+names, only workloads whose title contains one of them are run. `--write` puts the table into benchmarks/results.md.
 """
 
 from __future__ import annotations
@@ -171,7 +171,9 @@ def machine() -> str:
     isa = pb.explain(np.zeros((2, 2), np.float32), pb.Affine.identity(2)).isa
     listed = ", ".join(f"{name} {version}" for name, version in versions.items())
     date = datetime.date.today().isoformat()
-    return f"{cpu}, {os.cpu_count()} cores, instruction set {isa}, Python {platform.python_version()}; {listed}; {date}."
+    return (
+        f"{cpu}, {os.cpu_count()} cores, instruction set {isa}, Python {platform.python_version()}; {listed}; {date}."
+    )
 
 
 def main() -> None:
@@ -192,7 +194,9 @@ def main() -> None:
             rows.append(table(workload, threads, arguments.rounds))
             print(rows[-1], flush=True)
     if arguments.write:
-        page = f"# Measured ratios\n\n{machine()}\n\nMade by `make bench`; {measure.__doc__.splitlines()[0].lower()}\n\n"
+        page = (
+            f"# Measured ratios\n\n{machine()}\n\nMade by `make bench`; {measure.__doc__.splitlines()[0].lower()}\n\n"
+        )
         Path(__file__).with_name("results.md").write_text("\n".join([page + header, *rows]) + "\n")
 
 

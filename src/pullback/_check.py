@@ -31,7 +31,9 @@ def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim
         raise TypeError(f"{function}: `{argument}` must be a name or one name an axis, got {type(value).__name__}")
     spread = _plan.per_axis(value, ndim)
     if len(spread) != ndim:
-        raise ValueError(f"{function}: `{argument}` has {len(spread)} entries for {ndim} spatial axes; give one, or {ndim}")
+        raise ValueError(
+            f"{function}: `{argument}` has {len(spread)} entries for {ndim} spatial axes; give one, or {ndim}"
+        )
     for name in spread:
         if name not in known:
             raise ValueError(f"{function}: `{argument}` is {name!r}; choose from {_names(list(known))}")
@@ -68,7 +70,8 @@ def fill_values(function: str, fill: Any, channels: int) -> tuple[float, ...]:
         raise TypeError(f"{function}: `fill` must be a number or one number a channel, got {fill!r}") from None
     if len(values) not in (1, channels):
         raise ValueError(
-            f"{function}: `fill` has {len(values)} entries but the image has {channels} channels; give one, or {channels}"
+            f"{function}: `fill` has {len(values)} entries but the image has {channels} channels; "
+            "give one value, or one a channel"
         )
     return values
 
@@ -86,8 +89,8 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
         after = len(shape) - 1 - channel_axis % len(shape)
         if extra not in (1, 2) or after > ndim:
             raise ValueError(
-                f"{function}: `image` has shape {shape}, with channels on axis {channel_axis}; beside them it must have "
-                f"{ndim} spatial axes, and at most a batch axis in front"
+                f"{function}: `image` has shape {shape}, with channels on axis {channel_axis}; "
+                f"beside them it must have {ndim} spatial axes, and at most a batch axis in front"
             )
         return Layout(ndim, extra == 2, after)
     if extra not in (0, 1, 2):
@@ -110,14 +113,17 @@ def spatial(function: str, shape: tuple[int, ...], border: Any) -> None:
     if max(shape) >= _MAX_SIDE:
         raise ValueError(f"{function}: `image` has a side of {max(shape)} samples; sides must be below 2**30")
     if min(shape) == 0 and set(_plan.per_axis(border, len(shape))) != {"constant"}:
-        raise ValueError(f"{function}: `image` has no samples (spatial shape {shape}); only border='constant' can read it")
+        raise ValueError(
+            f"{function}: `image` has no samples (spatial shape {shape}); only border='constant' can read it"
+        )
 
 
 def coordinates(function: str, shape: tuple[int, ...]) -> int:
     """Return the number of coordinates a point."""
     if len(shape) == 0 or not 1 <= shape[-1] <= _plan.MAX_NDIM:
         raise ValueError(
-            f"{function}: `coords` has shape {shape}; its last axis must hold the 1 to {_plan.MAX_NDIM} coordinates of a point"
+            f"{function}: `coords` has shape {shape}; "
+            f"its last axis must hold the 1 to {_plan.MAX_NDIM} coordinates of a point"
         )
     return shape[-1]
 
@@ -126,14 +132,15 @@ def batches(function: str, image: int, geometry: int, argument: str) -> int:
     """Return the batch size of the output."""
     if image != geometry and 1 not in (image, geometry):
         raise ValueError(
-            f"{function}: `image` has a batch of {image} but `{argument}` has one of {geometry}; they must be equal, or one of them 1"
+            f"{function}: `image` has a batch of {image} but `{argument}` has one of {geometry}; "
+            "they must be equal, or one of them 1"
         )
     return geometry if image == 1 else image
 
 
 def batched_coordinates(function: str, batch: int, shape: tuple[int, ...]) -> None:
     """Refuse coordinates without a batch axis for an image that has one."""
-    if len(shape) < 2 or shape[0] not in (1, batch) and batch != 1:
+    if len(shape) < 2 or (shape[0] not in (1, batch) and batch != 1):
         raise ValueError(
             f"{function}: `image` has a batch of {batch}, so `coords` must have the axes (batch or 1, ..., d); "
             f"it has shape {shape}. Use coords[None] for one set of coordinates for all"
@@ -186,7 +193,9 @@ def cotangent_lattice(
     lattice = list(shape)
     if channel_axis is not None and after < ndim:
         if len(shape) <= ndim:
-            raise ValueError(f"{function}: `grad` has shape {shape}; it must have that of the output, with a channel axis")
+            raise ValueError(
+                f"{function}: `grad` has shape {shape}; it must have that of the output, with a channel axis"
+            )
         del lattice[len(shape) - 1 - after]
     if len(lattice) < ndim:
         raise ValueError(f"{function}: `grad` has shape {shape}; the output has {ndim} spatial axes")
@@ -212,8 +221,9 @@ def splat_values(function: str, values: tuple[int, ...], coords: tuple[int, ...]
     fitting = [reading for reading, fits in readings.items() if fits]
     if not fitting:
         raise ValueError(
-            f"{function}: `values` of shape {values} do not fit `coords` of shape {coords}; for coords (*points, d) give "
-            "(*points) or (channel, *points), for coords (batch or 1, *points, d) give (batch, channel, *points)"
+            f"{function}: `values` of shape {values} do not fit `coords` of shape {coords}; "
+            "for coords (*points, d) give (*points) or (channel, *points), "
+            "for coords (batch or 1, *points, d) give (batch, channel, *points)"
         )
     if len(fitting) == 2 and len(points) == ndim + 1:
         return (True, True)

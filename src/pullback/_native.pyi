@@ -1,4 +1,4 @@
-"""The compiled kernels. Arrays (of NumPy, or CPU tensors) come in canonical form, as pullback.backends lays them out."""
+"""The compiled kernels, on arrays and CPU tensors in canonical form, as pullback.backends lays them out."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -93,9 +93,7 @@ def per_axis(value: str | Sequence[str], ndim: int) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def make_plan(
-    interpolation: tuple[str, ...], border: tuple[str, ...], extent: str, fill: tuple[float, ...]
-) -> Plan:
+def make_plan(interpolation: tuple[str, ...], border: tuple[str, ...], extent: str, fill: tuple[float, ...]) -> Plan:
     """Turn names that :mod:`pullback._check` has accepted into the codes of a plan."""
     return Plan(
         interpolation=tuple(INTERPOLATIONS[INTERPOLATION_ALIASES.get(name, name)] for name in interpolation),

@@ -1,4 +1,4 @@
-"""From a plan and a lattice to what the native module takes: a cached request, and arrays on a lattice of three axes."""
+"""From a call to what the native module takes: a cached request, and arrays on a lattice of three axes."""
 
 from __future__ import annotations
 

@@ -42,10 +42,8 @@ def matrix_of(transform: Any, image: Array) -> Array:
 
 def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:
     """Return the dtype of the result."""
-    if dtype is None:
-        return image.dtype
     try:
-        result = np.dtype(dtype)
+        result: np.dtype[Any] = image.dtype if dtype is None else np.dtype(dtype)
     except TypeError:
         raise TypeError(f"{function}: `dtype` is {dtype!r}, which is no NumPy dtype") from None
     if result.name not in IMAGE_DTYPES:

@@ -25,7 +25,7 @@ name = "torch"
 _IMAGE_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _NATIVE_DTYPES = (torch.uint8, torch.float32, torch.float64)
 
-_library = torch.library.Library("pullback", "DEF")
+_library = torch.library.Library("pullback", "DEF")  # type: ignore[no-untyped-call]
 for _schema in (
     "pull(Tensor image, Tensor geometry, SymInt[] shape, str reading, ScalarType dtype) -> Tensor",
     "gradient(Tensor image, Tensor geometry, SymInt[] shape, str reading) -> Tensor",
@@ -200,7 +200,7 @@ def _pull_backward(ctx: Any, grad: Tensor) -> Any:
 
 
 def _push_backward(ctx: Any, grad: Tensor) -> Any:
-    """The transpose of a transpose: pull with a fill of zero, and its slopes along the values."""
+    """Transpose a transpose: pull with a fill of zero, and its slopes along the values."""
     values, geometry = ctx.saved_tensors
     need_values, need_geometry = ctx.needs_input_grad[:2]
     reading = _without_fill(ctx.reading)
@@ -225,8 +225,8 @@ for _name, _native_kernel, _composite_kernel, _fake, _backward in (
     ("gradient", _gradient_native, _gradient_composite, _gradient_fake, _no_second_order),
     ("vjp", _vjp_native, _vjp_composite, _vjp_fake, _no_second_order),
 ):
-    _library.impl(_name, _native_kernel, "CPU")
-    _library.impl(_name, _composite_kernel, "CompositeExplicitAutograd")
+    _library.impl(_name, _native_kernel, "CPU")  # type: ignore[no-untyped-call]
+    _library.impl(_name, _composite_kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pullback::{_name}", _fake, lib=_library)
     torch.library.register_autograd(
         f"pullback::{_name}",
