@@ -53,14 +53,26 @@ bool same_strides(const Call& call) {
     return true;
 }
 
-// Everything of the backward pass of one batch entry at once: entries share neither image nor geometry.
-void backward_by_entry(const Call& call, const BackwardTask& whole) {
-    parallel_for(call.batch, 4 * work_of(call, call.image.channels), [&](int64_t b) {
-        BackwardTask task = whole;
-        task.batch_begin = b;
-        task.batch_end = b + 1;
-        kernels().backward(call, task);
+// Calls task(begin, end) for groups of at most `most` of the batch entries, more groups than threads if possible.
+template <class Task>
+void for_each_group(int64_t batch, int64_t most, int64_t work, Task task) {
+    const int64_t fair = batch / (4 * thread_count()) + 1;
+    const int64_t size = most < fair ? most : fair;
+    parallel_for((batch + size - 1) / size, work, [&](int64_t group) {
+        const int64_t begin = group * size;
+        task(begin, begin + size < batch ? begin + size : batch);
     });
+}
+
+// Everything of the backward pass of a batch entry at once: entries share neither image nor geometry.
+void backward_by_entry(const Call& call, const BackwardTask& whole) {
+    for_each_group(call.batch, entries_per_task(call, call.image), 4 * work_of(call, call.image.channels),
+                   [&](int64_t begin, int64_t end) {
+                       BackwardTask task = whole;
+                       task.batch_begin = begin;
+                       task.batch_end = end;
+                       kernels().backward(call, task);
+                   });
 }
 
 void backward_geometry(const Call& call, const BackwardTask& whole) {
@@ -128,12 +140,6 @@ void reduce_matrix(const Call& call) {
     }
 }
 
-template <class Kernel>
-void for_each_chunk(const Call& call, int64_t work, Kernel kernel) {
-    const int64_t chunks = chunk_count(call.lattice);
-    parallel_for(call.batch * chunks, work, [&](int64_t i) { kernel(call, i / chunks, i % chunks); });
-}
-
 }  // namespace
 
 const char* const* available_isas() {
@@ -157,9 +163,21 @@ bool set_isa(const char* name) {
     return false;
 }
 
-void pull(const Call& call) { for_each_chunk(call, work_of(call, call.image.channels), kernels().pull); }
+void pull(const Call& call) {
+    const int64_t chunks = chunk_count(call.lattice), work = work_of(call, call.image.channels);
+    if (chunks == 1)
+        for_each_group(call.batch, entries_per_task(call, call.image), work,
+                       [&](int64_t begin, int64_t end) { kernels().pull(call, begin, end, 0); });
+    else
+        parallel_for(call.batch * chunks, work,
+                     [&](int64_t i) { kernels().pull(call, i / chunks, i / chunks + 1, i % chunks); });
+}
 
-void gradient(const Call& call) { for_each_chunk(call, 2 * work_of(call, call.image.channels), kernels().gradient); }
+void gradient(const Call& call) {
+    const int64_t chunks = chunk_count(call.lattice);
+    parallel_for(call.batch * chunks, 2 * work_of(call, call.image.channels),
+                 [&](int64_t i) { kernels().gradient(call, i / chunks, i % chunks); });
+}
 
 void backward(const Call& given) {
     Call call = given;

@@ -35,53 +35,72 @@ Real fill_of(const Call& call, int64_t channel) {
     return static_cast<Real>(call.fill[call.fill_count == 1 ? 0 : channel]);
 }
 
-// Copies all channels of a batch entry with a margin.
+// Copies with a margin, all channels of some batch entries, one after the other.
+template <class Real, int D>
+struct Copies {
+    int64_t first_entry, channels, samples;
+    Real* data;
+    Real* channel(int64_t batch, int64_t c) const { return data + ((batch - first_entry) * channels + c) * samples; }
+};
+
 template <class T, class Real, int D>
-void copy_channels(const Call& call, int64_t batch, const View<D>& view, const View<D>& framed, Real* copy) {
-    for (int64_t c = 0; c < call.image.channels; ++c)
-        copy_with_margin(view, framed, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c),
-                         copy + c * samples_of(framed));
+void copy_entries(const Call& call, int64_t begin, int64_t end, const View<D>& view, const View<D>& framed,
+                  const Copies<Real, D>& copies) {
+    for (int64_t b = begin; b < end; ++b)
+        for (int64_t c = 0; c < call.image.channels; ++c)
+            copy_with_margin(view, framed, channel_of<T>(call.image, b, c), fill_of<Real>(call, c),
+                             copies.channel(b, c));
 }
 
-// Writes the values of a chunk, reading channel c at source(c).
+// Writes the values of a chunk for some batch entries, reading channel c of entry b at source(b, c).
 template <class Real, int D, class Source>
-void pull_chunk(const Call& call, int64_t batch, int64_t chunk, const View<D>& view, Source source) {
+void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk, const View<D>& view,
+                Source source) {
     Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
     alignas(64) Real value[block_points];
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
-        prefetch_values(call.lattice, call.values, batch * call.values.batch_stride, begin, count);
-        locate(call, batch, begin, cells.position);
-        find_cells(view, cells);
-        for (int64_t c = 0; c < call.image.channels; ++c) {
-            pull_block(view, cells, source(c), fill_of<Real>(call, c), value);
-            store_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
-                         begin, count, value);
+        if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
+        for (int64_t b = batch_begin; b < batch_end; ++b) {
+            const int64_t start = b * call.values.batch_stride;
+            prefetch_values(call.lattice, call.values, start, begin, count);
+            locate(call, b, begin, local, cells.position);
+            find_cells(view, cells);
+            for (int64_t c = 0; c < call.image.channels; ++c) {
+                pull_block(view, cells, source(b, c), fill_of<Real>(call, c), value);
+                store_values(call.lattice, call.values, start + c * call.values.channel_stride, begin, count, value);
+            }
         }
     });
 }
 
 template <class T, class Real, int D>
-void pull(const Call& call, int64_t batch, int64_t chunk) {
+void pull(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk) {
     const View<D> view = view_of<D>(call.plan, call.image);
     if (!uses_margin(call, call.image)) {
-        pull_chunk<Real>(call, batch, chunk, view, [&](int64_t c) { return channel_of<T>(call.image, batch, c); });
+        pull_chunk<Real>(call, batch_begin, batch_end, chunk, view,
+                         [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); });
         return;
     }
     const View<D> framed = with_margin(view);
-    alignas(64) Real copy[margin_samples];
-    copy_channels<T>(call, batch, view, framed, copy);
-    pull_chunk<Real>(call, batch, chunk, framed, [&](int64_t c) { return copy + c * samples_of(framed); });
+    alignas(64) Real memory[margin_samples];
+    const Copies<Real, D> copies{batch_begin, call.image.channels, samples_of(framed), memory};
+    copy_entries<T>(call, batch_begin, batch_end, view, framed, copies);
+    pull_chunk<Real>(call, batch_begin, batch_end, chunk, framed,
+                     [&](int64_t b, int64_t c) { return copies.channel(b, c); });
 }
 
 template <class T, class Real, int D>
 void gradient(const Call& call, int64_t batch, int64_t chunk) {
     const View<D> view = view_of<D>(call.plan, call.image);
     Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
     alignas(64) Real slope[D][block_points];
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
-        locate(call, batch, begin, cells.position);
+        if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
+        locate(call, batch, begin, local, cells.position);
         find_cells(view, cells);
         for (int64_t c = 0; c < call.image.channels; ++c) {
             jet_block(view, cells, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c), slope);
@@ -109,7 +128,7 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
     alignas(64) Real value[block_points], slope[D][block_points], x_bar[D][block_points];
 
     const auto start_geometry = [&](int64_t b, int64_t begin) {
-        locate(call, b, begin, cells.position);
+        locate(call, b, begin, local, cells.position);
         find_cells(view, cells);
         if (task.geometry)
             for (int d = 0; d < D; ++d)
@@ -141,7 +160,7 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
     for (int64_t chunk = task.chunk_begin; chunk < task.chunk_end; ++chunk) {
         for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
             cells.position.count = count;
-            if (task.geometry && affine) find_local_index(call.lattice, begin, count, local);
+            if ((task.geometry && affine) || has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
             if (shared_geometry) start_geometry(0, begin);
             for (int64_t b = task.batch_begin; b < task.batch_end; ++b) {
                 if (!shared_geometry) start_geometry(b, begin);
@@ -154,39 +173,43 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
 }
 
 // A task that asks for both gradients relies on the image and its gradient having the same strides. On copies with a
-// margin, a task for the geometry has one batch entry, and one for the image has all of its points: see uses_margin.
+// margin, a task has at most entries_per_task batch entries, or scatters all of the batch to one image.
 template <class T, class Real, int D>
 void backward(const Call& call, const BackwardTask& task) {
-    const View<D> view = view_of<D>(call.plan, task.geometry ? call.image : call.grad_image);
-    const auto target_channel = [&](int64_t b, int64_t c) {
+    const Image& image = task.geometry ? call.image : call.grad_image;
+    const View<D> view = view_of<D>(call.plan, image);
+    const auto target = [&](int64_t b, int64_t c) {
         return const_cast<Real*>(channel_of<Real>(call.grad_image, b, c));
     };
-    if (!uses_margin(call, task.geometry ? call.image : call.grad_image)) {
+    if (!uses_margin(call, image)) {
         backward_task<Real>(
-            call, task, view, [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); }, target_channel);
+            call, task, view, [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); }, target);
         return;
     }
     const View<D> framed = with_margin(view);
-    const int64_t samples = samples_of(framed);
-    alignas(64) Real copy[margin_samples], scattered[margin_samples];
-    if (task.geometry) copy_channels<T>(call, task.batch_begin, view, framed, copy);
+    alignas(64) Real memory[margin_samples], scattered[margin_samples];
+    const Copies<Real, D> copies{task.batch_begin, image.channels, samples_of(framed), memory};
+    const Copies<Real, D> targets{task.batch_begin, image.channels, samples_of(framed), scattered};
+    const int64_t images = call.grad_image.batch == 1 ? 1 : task.batch_end - task.batch_begin;
+    if (task.geometry) copy_entries<T>(call, task.batch_begin, task.batch_end, view, framed, copies);
     if (task.image)
-        for (int64_t i = 0; i < call.grad_image.channels * samples; ++i) scattered[i] = 0;
+        for (int64_t i = 0; i < images * targets.channels * targets.samples; ++i) scattered[i] = 0;
     backward_task<Real>(
-        call, task, framed, [&](int64_t, int64_t c) { return copy + c * samples; },
-        [&](int64_t, int64_t c) { return scattered + c * samples; });
+        call, task, framed, [&](int64_t b, int64_t c) { return copies.channel(b, c); },
+        [&](int64_t b, int64_t c) { return targets.channel(images == 1 ? task.batch_begin : b, c); });
     if (task.image)
-        for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
-            add_without_margin(view, framed, scattered + c * samples, target_channel(task.batch_begin, c));
+        for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
+            for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
+                add_without_margin(view, framed, targets.channel(b, c), target(b, c));
 }
 
 template <class T, class Real>
 struct Typed {
-    static void pull(const Call& call, int64_t batch, int64_t chunk) {
+    static void pull(const Call& call, int64_t begin, int64_t end, int64_t chunk) {
         switch (call.plan.ndim) {
-            case 1: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 1>(call, batch, chunk);
-            case 2: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 2>(call, batch, chunk);
-            case 3: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 3>(call, batch, chunk);
+            case 1: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 1>(call, begin, end, chunk);
+            case 2: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 2>(call, begin, end, chunk);
+            case 3: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 3>(call, begin, end, chunk);
         }
     }
     static void gradient(const Call& call, int64_t batch, int64_t chunk) {
@@ -215,8 +238,8 @@ void with_types(DType dtype, Visit visit) {
     }
 }
 
-void pull_any(const Call& call, int64_t batch, int64_t chunk) {
-    with_types(call.image.dtype, [&](auto typed) { typed.pull(call, batch, chunk); });
+void pull_any(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk) {
+    with_types(call.image.dtype, [&](auto typed) { typed.pull(call, batch_begin, batch_end, chunk); });
 }
 
 void gradient_any(const Call& call, int64_t batch, int64_t chunk) {

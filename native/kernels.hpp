@@ -16,7 +16,7 @@ struct BackwardTask {
 };
 
 struct Kernels {
-    void (*pull)(const Call&, int64_t batch, int64_t chunk);
+    void (*pull)(const Call&, int64_t batch_begin, int64_t batch_end, int64_t chunk);
     void (*gradient)(const Call&, int64_t batch, int64_t chunk);
     void (*backward)(const Call&, const BackwardTask&);
 };
@@ -37,19 +37,31 @@ static inline int64_t chunk_count(const Lattice& lattice) {
 // The most samples, margins included, of an image that kernels copy to their stack (see margin.hpp).
 constexpr int64_t margin_samples = 16384;
 
+static inline int64_t framed_samples(const Plan& plan, const Image& image) {
+    int64_t samples = image.channels;
+    for (int d = 0; d < plan.ndim; ++d) samples *= image.size[d] + 2;
+    return samples;
+}
+
 // Whether the kernels of a call work on a copy with a margin. It depends on the call alone, not on how the call is cut.
 static inline bool uses_margin(const Call& call, const Image& image) {
-    int64_t samples = image.channels, own = 1;
+    int64_t own = 1;
     for (int d = 0; d < call.plan.ndim; ++d) {
         if (call.plan.interpolation[d] != Interpolation::linear || call.plan.border[d] != Border::constant ||
             image.size[d] > margin_samples)
             return false;
-        samples *= image.size[d] + 2;
         own *= image.size[d];
     }
     const bool batch_shares_geometry = call.geometry.batch == 1 && call.batch > 1;
-    return !call.plan.crop && samples <= margin_samples && own <= 4 * point_count(call.lattice) &&
-           !batch_shares_geometry;
+    return !call.plan.crop && framed_samples(call.plan, image) <= margin_samples &&
+           own <= 4 * point_count(call.lattice) && !batch_shares_geometry;
+}
+
+// How many batch entries a task may take on. What they share is found once for all of them.
+static inline int64_t entries_per_task(const Call& call, const Image& image) {
+    const int64_t chunks = chunk_count(call.lattice);
+    if (!uses_margin(call, image) || chunks > 1) return 1;
+    return margin_samples / framed_samples(call.plan, image);
 }
 
 }  // namespace pullback

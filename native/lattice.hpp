@@ -42,6 +42,34 @@ inline void for_each_row(const Lattice& lattice, int64_t begin, int count, Visit
     }
 }
 
+// The lattice index of each point of a block, along the axes of the image, from an origin near the block: small
+// numbers, which single precision holds exactly.
+template <class Real, int D>
+struct LocalIndex {
+    double origin[D];
+    alignas(64) Real index[D][block_points + group_points];
+};
+
+template <class Real, int D>
+void find_local_index(const Lattice& lattice, int64_t begin, int count, LocalIndex<Real, D>& local) {
+    double origin[3];
+    for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
+        if (first == 0) {
+            origin[0] = static_cast<double>(z);
+            origin[1] = static_cast<double>(y);
+            origin[2] = static_cast<double>(n == count ? x : 0);
+        }
+        const double at[3] = {z - origin[0], y - origin[1], x - origin[2]};
+        for (int d = 0; d + 1 < D; ++d)
+            for (int i = 0; i < n; ++i) local.index[d][first + i] = static_cast<Real>(at[3 - D + d]);
+        for (int i = 0; i < n; ++i) local.index[D - 1][first + i] = static_cast<Real>(at[2]) + static_cast<Real>(i);
+    });
+    for (int d = 0; d < D; ++d) {
+        local.origin[d] = origin[3 - D + d];
+        for (int i = count; i < count + group_points; ++i) local.index[d][i] = 0;
+    }
+}
+
 // An affine map from output indices to image indices, with both frames folded in.
 template <int D>
 struct IndexMap {
@@ -167,13 +195,52 @@ inline bool is_index_frame(const Plan& plan) {
     return true;
 }
 
-// The positions of `position.count` points from `begin` on, for one batch entry.
+// Positions of a block of short rows, all at once: one base in double precision, and increments that are small.
+template <int D>
+bool locate_short_rows(const IndexMap<D>& map, const LocalIndex<float, D>& local, Position<float, D>& position) {
+    using S = Simd<float>;
+    double base[D];
+    for (int d = 0; d < D; ++d) {
+        base[d] = map.constant[d];
+        for (int e = 0; e < D; ++e) {
+            base[d] += map.linear[d][e] * local.origin[e];
+            if (!(std::fabs(map.linear[d][e]) <= 4)) return false;
+        }
+        if (!(std::fabs(base[d]) < void_index / 2)) return false;
+    }
+    for (int d = 0; d < D; ++d) {
+        const double below = floor_of(base[d]);
+        const float rest = static_cast<float>(base[d] - below);
+        const int32_t whole = static_cast<int32_t>(below);
+        for (int i = 0; i < position.count; i += S::width) {
+            S::Vector x = rest + static_cast<float>(map.linear[d][0]) * S::load(local.index[0] + i);
+            for (int e = 1; e < D; ++e) x += static_cast<float>(map.linear[d][e]) * S::load(local.index[e] + i);
+            const S::Vector x_below = floor_of(x);
+            const IntVector index = whole + __builtin_convertvector(x_below, IntVector);
+            std::memcpy(position.floor[d] + i, &index, sizeof index);
+            S::store(position.fraction[d] + i, x - x_below);
+        }
+    }
+    return true;
+}
+
+// Rows of an affine lattice that are better located all at once: then increments stay below 4 (64 + 256 / 64 + ...)
+// samples, and so their error below 1e-4 / 2.
+inline bool has_short_rows(const Call& call) {
+    return call.plan.kind == LatticeKind::affine && call.lattice.size[2] <= 64;
+}
+
+// The positions of `position.count` points from `begin` on, for one batch entry. `local` is that of the block if the
+// lattice has short rows.
 template <class Real, int D>
-void locate(const Call& call, int64_t batch, int64_t begin, Position<Real, D>& position) {
+void locate(const Call& call, int64_t batch, int64_t begin, const LocalIndex<Real, D>& local,
+            Position<Real, D>& position) {
     const bool is_float = call.geometry.dtype == DType::f32;
     if (call.plan.kind == LatticeKind::affine) {
         const IndexMap<D> map = is_float ? index_map<float, D>(call.plan, call.geometry, batch)
                                          : index_map<double, D>(call.plan, call.geometry, batch);
+        if constexpr (sizeof(Real) == sizeof(float))
+            if (has_short_rows(call) && locate_short_rows(map, local, position)) return;
         locate_affine<Real, D>(map, call.lattice, begin, position);
     } else if (!is_float) {
         locate_given<double, double>(call.plan, call.geometry, call.lattice, batch, begin, position);

@@ -7,34 +7,6 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// The lattice index of each point of a block, along the axes of the image, from an origin near the block: small
-// numbers, which single precision holds exactly.
-template <class Real, int D>
-struct LocalIndex {
-    double origin[D];
-    alignas(64) Real index[D][block_points + group_points];
-};
-
-template <class Real, int D>
-void find_local_index(const Lattice& lattice, int64_t begin, int count, LocalIndex<Real, D>& local) {
-    double origin[3];
-    for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
-        if (first == 0) {
-            origin[0] = static_cast<double>(z);
-            origin[1] = static_cast<double>(y);
-            origin[2] = static_cast<double>(n == count ? x : 0);
-        }
-        const double at[3] = {z - origin[0], y - origin[1], x - origin[2]};
-        for (int d = 0; d + 1 < D; ++d)
-            for (int i = 0; i < n; ++i) local.index[d][first + i] = static_cast<Real>(at[3 - D + d]);
-        for (int i = 0; i < n; ++i) local.index[D - 1][first + i] = static_cast<Real>(at[2]) + static_cast<Real>(i);
-    });
-    for (int d = 0; d < D; ++d) {
-        local.origin[d] = origin[3 - D + d];
-        for (int i = count; i < count + group_points; ++i) local.index[d][i] = 0;
-    }
-}
-
 template <class Real>
 inline double lane_sum(typename Simd<Real>::Vector v) {
     double sum = 0;

@@ -79,7 +79,7 @@ def build(name: str, canvas: int, classes: int, transform: str = "affine") -> Ne
     --------
     >>> from pullback.train import models
     >>> [models.count_parameters(models.build(name, canvas=42, classes=10)) for name in models.MODELS]
-    [55018, 55360]
+    [55348, 54816]
     """
     if name not in MODELS:
         raise ValueError(f"build: `name` is {name!r}; give one of {', '.join(MODELS)}")
@@ -104,7 +104,8 @@ def _classifier(side: int, classes: int, width: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     channels = 1
     for kernel, channels_after in ((5, width), (3, 2 * width), (3, 4 * width)):
-        layers += [nn.Conv2d(channels, channels_after, kernel), nn.ReLU(), nn.MaxPool2d(2)]
+        # ReLU after the pooling gives what ReLU before it would, on a quarter of the values.
+        layers += [nn.Conv2d(channels, channels_after, kernel), nn.MaxPool2d(2), nn.ReLU()]
         side, channels = (side - kernel + 1) // 2, channels_after
     layers += [nn.Flatten(), nn.Linear(channels * side * side, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, classes)]
     return nn.Sequential(*layers)
