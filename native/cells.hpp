@@ -48,7 +48,7 @@ struct View {
     Interpolation interpolation[D];
     Border border[D];
     bool crop;
-    bool uniform;       // one interpolation on all axes
+    bool direct;        // nearest or linear on all axes: points inside need no weights
     bool small_offset;  // every offset fits an int32
     int32_t margin;     // samples of fill around the image: 1 in a copy that has them (margin.hpp), 0 elsewhere
 };
@@ -58,7 +58,7 @@ View<D> view_of(const Plan& plan, const Image& image) {
     View<D> view;
     view.margin = 0;
     view.crop = plan.crop;
-    view.uniform = true;
+    view.direct = true;
     double reach = 0;
     for (int d = 0; d < D; ++d) {
         view.size[d] = image.size[d];
@@ -66,7 +66,9 @@ View<D> view_of(const Plan& plan, const Image& image) {
         view.interpolation[d] = plan.interpolation[d];
         view.border[d] = plan.border[d];
         view.taps[d] = tap_count(plan.interpolation[d]);
-        view.uniform = view.uniform && plan.interpolation[d] == plan.interpolation[0];
+        view.direct =
+            view.direct && plan.interpolation[d] == plan.interpolation[0] &&
+            (plan.interpolation[d] == Interpolation::nearest || plan.interpolation[d] == Interpolation::linear);
         reach += static_cast<double>(image.size[d]) * std::fabs(static_cast<double>(image.stride[d]));
     }
     view.small_offset = reach < 2147483647.0;
@@ -127,7 +129,7 @@ template <class Real, int D>
 void find_offsets(const View<D>& view, Cells<Real, D>& cells) {
     const int count = padded(cells.position.count);
     alignas(64) int32_t tap[D][block_points];
-    for (int i = 0; i < count; ++i) cells.outside[i] = !view.uniform;
+    for (int i = 0; i < count; ++i) cells.outside[i] = !view.direct;
     for (int d = 0; d < D; ++d) find_first_taps(view, d, cells, tap[d]);
     if (view.small_offset) {
         int32_t stride[D];
@@ -165,20 +167,14 @@ void find_edges(const View<D>& view, Cells<Real, D>& cells) {
         const int32_t* floor = cells.position.floor[d];
         const Real* fraction = cells.position.fraction[d];
         const int32_t size = static_cast<int32_t>(view.size[d]);
-        int32_t low = 1 - void_index, high = void_index;  // positions outside [low, high) read nothing
-        if (view.border[d] == Border::constant && view.interpolation[d] != Interpolation::nearest) {
-            low = 1 - view.taps[d];
-            high = size;
-        } else if (view.border[d] == Border::constant) {
-            low = -1;
-            high = size;
-        }
-        for (int i = 0; i < count; ++i) beyond[i] |= (floor[i] < low) | (floor[i] >= high);
-        if (view.border[d] == Border::constant && view.interpolation[d] == Interpolation::nearest)
+        for (int i = 0; i < count; ++i) beyond[i] |= (floor[i] <= -void_index) | (floor[i] >= void_index);
+        if (view.border[d] == Border::constant) {
+            const int32_t low = -view.taps[d];
             for (int i = 0; i < count; ++i) {
-                const int32_t k = floor[i] + first_tap(view.interpolation[d], fraction[i]);
-                beyond[i] |= (k < 0) | (k >= size);
+                const int32_t first = floor[i] + first_tap(view.interpolation[d], fraction[i]);
+                beyond[i] |= (first <= low) | (first >= size);
             }
+        }
         if (view.crop)
             for (int i = 0; i < count; ++i)
                 beyond[i] |= (floor[i] < 0) | (floor[i] > size - 1) | ((floor[i] == size - 1) & (fraction[i] > 0));

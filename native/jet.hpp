@@ -41,7 +41,7 @@ void jet_linear(const View<D>& view, const Cells<Real, D>& cells, const T* image
 template <class T, class Real, int D>
 void jet_block(const View<D>& view, const Cells<Real, D>& cells, const T* image, Real fill,
                Real (*slope)[block_points]) {
-    if (view.uniform && view.interpolation[0] == Interpolation::nearest) {
+    if (view.direct && view.interpolation[0] == Interpolation::nearest) {
         for (int d = 0; d < D; ++d)
             for (int i = 0; i < cells.position.count; ++i) slope[d][i] = 0;
         return;
