@@ -399,11 +399,12 @@ def test_a_full_stdout_is_one_line_too():
     assert done.stderr == "pullback: No space left on device\n"
 
 
-def test_an_interrupted_training_says_how_to_go_on(tmp_path):
-    where = ["--runs", str(tmp_path)]
-    command = [sys.executable, "-m", "pullback.cli", "train", "--distortion", "r", "--epochs", "500", *where]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    checkpoint = tmp_path / "digits-r" / "checkpoints" / "last.ckpt"
+def test_an_interrupted_training_says_how_to_go_on(shapes, tmp_path):
+    options = ["--data", str(shapes), "--distortion", "r", "--epochs", "5000", "--runs", str(tmp_path)]
+    command = [sys.executable, "-m", "pullback.cli", "train", *options, "--name", "long"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    checkpoint = tmp_path / "long" / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 60
     while not checkpoint.exists():
         assert process.poll() is None, process.communicate()
@@ -412,7 +413,7 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == f"pullback: interrupted; go on with: pullback train --resume --name digits-r --runs {tmp_path}\n"
+    assert errors == f"pullback: interrupted; go on with: pullback train --resume --name long --runs {tmp_path}\n"
     runs.read_checkpoint(checkpoint)
     assert not [name for name in everything_in(tmp_path) if Path(name).name.startswith(".")]
 
@@ -422,3 +423,16 @@ def test_runs_without_a_name_do_not_get_in_each_others_way(tmp_path, shapes, run
     assert run(*arguments)[0] == run(*arguments)[0] == 0
     name = f"{shapes.name}-r"
     assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}-2"}
+
+
+def test_resume_without_a_name_finds_the_newest_unfinished_run(tmp_path, shapes, run):
+    arguments = ("train", "--data", shapes, *RUN, "--runs", tmp_path)
+    for _ in range(3):
+        run(*arguments)
+    newest_but_one = tmp_path / f"{shapes.name}-r-2"
+    (newest_but_one / "checkpoints" / "st-cnn-seed0.ckpt").unlink()
+    (newest_but_one / "report.html").unlink()
+    code, output, errors = run("train", "--resume", "--data", shapes, "--distortion", "r", "--runs", tmp_path)
+    assert (code, errors) == (0, "")
+    assert str(newest_but_one / "report.html") in output
+    assert (newest_but_one / "report.html").is_file()

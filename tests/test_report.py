@@ -49,6 +49,8 @@ class Elements(HTMLParser):
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     digits = data.load("digits")
     few = dataclasses.replace(
         digits,
@@ -61,6 +63,7 @@ def reported(tmp_path_factory):
     run = Run.create(tmp_path_factory.mktemp("runs") / "small", Configuration(seeds=2, epochs=2, batch_size=30), few)
     trained = loop.train(run, few, Silent())
     path = report.write(run, few, trained)
+    torch.set_num_threads(threads)
     return path.read_text(encoding="utf-8"), trained
 
 

@@ -8,7 +8,8 @@
 `runs`           what a run keeps on disk, and how it comes back
 `evaluation`     the test error of what was trained, and the canonical pose of any picture
 `pictures`       picture files in and out
-`report`         the page that shows a run
+`report`         the page that shows a run; `view` and `curves` are its pictures
+`progress`       what a terminal shows of a training
 `atomic`         files that are whole or not there
 ===============  ========================================================================
 
