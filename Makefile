@@ -30,6 +30,7 @@ $(VENV)/built: $(VENV)/tools $(NATIVE)
 env: $(VENV)/built
 
 demo: $(VENV)/built
+	rm -rf runs/demo
 	$(BIN)/pullback train --distortion rts --seeds 3 --name demo
 
 test: $(VENV)/built
