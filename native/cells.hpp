@@ -86,67 +86,62 @@ void corner_offsets(const View<D>& view, int64_t* offset) {
     }
 }
 
-// The first taps on one axis, held onto the image; marks the points whose taps there are not all inside.
-template <class Real, int D>
-void find_first_taps(const View<D>& view, int d, Cells<Real, D>& cells, int32_t* __restrict tap) {
+// Gives every point the offset of its first tap, held onto the image, and marks the points whose taps are not all
+// inside. Returns whether there are any. `Offset` holds every offset.
+template <bool nearest, class Offset, class Real, int D>
+bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
     const int count = padded(cells.position.count);
-    const int32_t* __restrict floor = cells.position.floor[d];
-    const Real* __restrict fraction = cells.position.fraction[d];
-    int32_t* __restrict outside = cells.outside;
-    const int32_t last = static_cast<int32_t>(view.size[d] - view.taps[d]);
-    if (last < 0) {
-        for (int i = 0; i < count; ++i) {
-            outside[i] = 1;
-            tap[i] = 0;
-        }
-        return;
+    int32_t last[D], any = 0;
+    Offset stride[D];
+    bool fits = true;
+    for (int d = 0; d < D; ++d) {
+        last[d] = static_cast<int32_t>(view.size[d] - view.taps[d]);
+        stride[d] = static_cast<Offset>(view.stride[d]);
+        fits = fits && last[d] >= 0;
     }
-    const auto hold = [last](int32_t k) {
-        k = k > 0 ? k : 0;
-        return k < last ? k : last;
-    };
-    if (view.interpolation[d] == Interpolation::nearest) {
+    if (!fits || !view.direct) {
         for (int i = 0; i < count; ++i) {
-            const int32_t k = floor[i] + first_tap(Interpolation::nearest, fraction[i]);
-            outside[i] |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last);
-            tap[i] = hold(k);
+            cells.outside[i] = 1;
+            cells.offset[i] = 0;
+            cells.first_row[i] = 0;
         }
-        // A crop may end between a point and the sample nearest to it.
-        if (view.crop)
-            for (int i = 0; i < count; ++i)
-                outside[i] |= static_cast<uint32_t>(floor[i]) >= static_cast<uint32_t>(view.size[d] - 1);
-    } else {
-        for (int i = 0; i < count; ++i) {
-            const int32_t k = floor[i] + view.margin;
-            outside[i] |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last);
-            tap[i] = hold(k);
-        }
+        return true;
     }
+    const int32_t margin = view.margin;
+    for (int i = 0; i < count; ++i) {
+        int32_t outside = 0, row = 0;
+        Offset offset = 0;
+        for (int d = 0; d < D; ++d) {
+            int32_t k = cells.position.floor[d][i] + margin;
+            if (nearest) k += first_tap(Interpolation::nearest, cells.position.fraction[d][i]);
+            outside |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last[d]);
+            k = k > 0 ? k : 0;
+            k = k < last[d] ? k : last[d];
+            offset += k * stride[d];
+            if (d == 0) row = k;
+        }
+        cells.outside[i] = outside;
+        cells.offset[i] = offset;
+        cells.first_row[i] = row;
+        any |= outside;
+    }
+    // A crop may end between a point and the sample nearest to it.
+    if (nearest && view.crop)
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < count; ++i) {
+                cells.outside[i] |=
+                    static_cast<uint32_t>(cells.position.floor[d][i]) >= static_cast<uint32_t>(view.size[d] - 1);
+                any |= cells.outside[i];
+            }
+    return any != 0;
 }
 
-// Marks the points whose taps are not all inside, and gives every point the offset of its first tap.
 template <class Real, int D>
-void find_offsets(const View<D>& view, Cells<Real, D>& cells) {
-    const int count = padded(cells.position.count);
-    alignas(64) int32_t tap[D][block_points];
-    for (int i = 0; i < count; ++i) cells.outside[i] = !view.direct;
-    for (int d = 0; d < D; ++d) find_first_taps(view, d, cells, tap[d]);
-    if (view.small_offset) {
-        int32_t stride[D];
-        for (int d = 0; d < D; ++d) stride[d] = static_cast<int32_t>(view.stride[d]);
-        for (int i = 0; i < count; ++i) {
-            int32_t offset = tap[0][i] * stride[0];
-            for (int d = 1; d < D; ++d) offset += tap[d][i] * stride[d];
-            cells.offset[i] = offset;
-        }
-    } else {
-        for (int i = 0; i < count; ++i) {
-            int64_t offset = tap[0][i] * view.stride[0];
-            for (int d = 1; d < D; ++d) offset += tap[d][i] * view.stride[d];
-            cells.offset[i] = offset;
-        }
-    }
-    for (int i = 0; i < count; ++i) cells.first_row[i] = tap[0][i];
+bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
+    const bool nearest = view.interpolation[0] == Interpolation::nearest;
+    if (view.small_offset)
+        return nearest ? find_offsets<true, int32_t>(view, cells) : find_offsets<false, int32_t>(view, cells);
+    return nearest ? find_offsets<true, int64_t>(view, cells) : find_offsets<false, int64_t>(view, cells);
 }
 
 // Lists where flag, which is 0 or 1, is 1.
@@ -248,11 +243,9 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
             cells.position.floor[d][i] = 0;
             cells.position.fraction[d][i] = 0;
         }
-    find_offsets(view, cells);
-    cells.edge.count = cells.void_count = 0;
-    int32_t any = 0;
+    const bool any = find_offsets(view, cells);
     for (int i = count; i < end; ++i) cells.outside[i] = 0;
-    for (int i = 0; i < end; ++i) any |= cells.outside[i];
+    cells.edge.count = cells.void_count = 0;
     if (any && view.margin)
         cells.void_count = list_nonzero(cells.outside, end, cells.void_point);
     else if (any)

@@ -35,7 +35,7 @@ static inline int64_t chunk_count(const Lattice& lattice) {
 }
 
 // The most samples, margins included, of an image that kernels copy to their stack (see margin.hpp).
-constexpr int64_t margin_samples = 16384;
+constexpr int64_t margin_samples = 8192;
 
 static inline int64_t framed_samples(const Plan& plan, const Image& image) {
     int64_t samples = image.channels;
