@@ -204,7 +204,7 @@ bool locate_short_rows(const IndexMap<D>& map, const LocalIndex<float, D>& local
         base[d] = map.constant[d];
         for (int e = 0; e < D; ++e) {
             base[d] += map.linear[d][e] * local.origin[e];
-            if (!(std::fabs(map.linear[d][e]) <= 4)) return false;
+            if (!(std::fabs(map.linear[d][e]) <= 2)) return false;
         }
         if (!(std::fabs(base[d]) < void_index / 2)) return false;
     }
@@ -224,10 +224,11 @@ bool locate_short_rows(const IndexMap<D>& map, const LocalIndex<float, D>& local
     return true;
 }
 
-// Rows of an affine lattice that are better located all at once: then increments stay below some 4 (64 + 8)
-// samples, and so their error below 1e-4 / 2.
+// Whether the rows of an affine lattice are better located all at once. Local indices are below 64 then, and increments
+// of single precision exact to 1e-4 / 2 of a sample.
 inline bool has_short_rows(const Call& call) {
-    return call.plan.kind == LatticeKind::affine && call.lattice.size[2] <= 64;
+    const int64_t* size = call.lattice.size;
+    return call.plan.kind == LatticeKind::affine && size[2] >= 8 && size[2] <= 64 && (size[0] == 1 || size[1] <= 64);
 }
 
 // The positions of `position.count` points from `begin` on, for one batch entry. `local` is that of the block if the

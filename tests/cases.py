@@ -1,0 +1,83 @@
+"""Random calls in canonical form, for tests that hold a backend against the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pullback import _reference
+from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, frame_of, make_plan
+
+MODES = [
+    (interpolation, border, extent)
+    for interpolation in INTERPOLATIONS
+    for border in BORDERS
+    for extent in ("blend", "crop")
+]
+NDIMS = (1, 2, 3)
+NEAR = 2e-5  # positions in single precision are off by less, on images of this size
+SHAPES = {1: (13,), 2: (7, 9), 3: (4, 5, 6)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call: an image, a geometry, and how they are read."""
+
+    image: np.ndarray
+    geometry: np.ndarray
+    lattice: Lattice
+    plan: object
+
+    def reference(self):
+        return _reference.pull(self.image, self.geometry, self.lattice, self.plan)
+
+
+def off_knots(x: np.ndarray) -> np.ndarray:
+    """Move coordinates away from the half-integers and integers, where values jump or slopes do."""
+    return np.floor(2 * x) / 2 + 0.05 + 0.4 * (2 * x - np.floor(2 * x))
+
+
+def make(
+    ndim,
+    mode=("linear", "constant", "blend"),
+    *,
+    kind="given",
+    frame="index",
+    batch=(2, 2),
+    channels=2,
+    shape=None,
+    points=None,
+    dtype=np.float32,
+    coordinate_dtype=np.float64,
+    fill=0.5,
+    reach=1.6,
+    seed=0,
+) -> Case:
+    """Return a case with random numbers; about a third of its points lie outside the image, and none at a knot."""
+    random = np.random.default_rng(seed)
+    shape = SHAPES[ndim] if shape is None else shape
+    interpolation, border, extent = mode
+    spread = lambda value: (value,) * ndim if isinstance(value, str) else tuple(value)  # noqa: E731
+    plan = make_plan(spread(interpolation), spread(border), extent, (float(fill),))
+    images, geometries = batch
+    image = random.uniform(0, 255, (images, channels, *shape))
+    image = np.rint(image).astype(np.uint8) if dtype == np.uint8 else (image / 255).astype(dtype)
+    size = np.array(shape)
+    if kind == "given":
+        points = (6, 11) if points is None else points
+        x = off_knots((random.uniform(-0.5, 0.5, (geometries, *points, ndim)) * reach + 0.5) * (size - 1))
+        frame_in = frame_of(frame, shape)
+        geometry = (x - np.array(frame_in.offset)) / np.array(frame_in.scale)
+        lattice = Lattice(LATTICES["given"], tuple(points), frame_in, frame_in)
+    else:
+        points = tuple(n + 3 for n in shape) if points is None else points
+        lattice = Lattice(LATTICES["affine"], tuple(points), frame_of(frame, shape), frame_of(frame, tuple(points)))
+        while True:
+            linear = np.eye(ndim) + random.uniform(-0.4, 0.4, (geometries, ndim, ndim))
+            offset = random.uniform(-0.3, 0.3, (geometries, ndim, 1)) * (1 if frame == "centered" else size[:, None])
+            geometry = np.concatenate([linear, offset], axis=2).astype(coordinate_dtype)
+            x = 2 * _reference.coordinates(geometry, lattice)
+            if np.abs(x - np.rint(x)).min() > NEAR:
+                break
+    return Case(image, geometry.astype(coordinate_dtype), lattice, plan)
