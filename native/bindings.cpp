@@ -147,7 +147,7 @@ Call make_call(const Request& request, const Image& image, const Geometry& geome
     call.lattice = request.lattice;
     call.image = image;
     call.geometry = geometry;
-    call.batch = std::max(image.batch, geometry.batch);
+    call.batch = image.batch == 1 ? geometry.batch : image.batch;
     expect((image.batch == 1 || image.batch == call.batch) && (geometry.batch == 1 || geometry.batch == call.batch),
            "the batches of image and geometry do not broadcast");
     expect(request.fill.size() == 1 || static_cast<int64_t>(request.fill.size()) == image.channels,

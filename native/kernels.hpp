@@ -52,6 +52,8 @@ static inline bool uses_margin(const Call& call, const Image& image) {
             return false;
         own *= image.size[d];
     }
+    for (int64_t i = 0; i < call.fill_count; ++i)
+        if (call.fill[i] - call.fill[i] != 0) return false;  // differences of infinite samples are no slopes
     const bool batch_shares_geometry = call.geometry.batch == 1 && call.batch > 1;
     return !call.plan.crop && framed_samples(call.plan, image) <= margin_samples &&
            own <= 4 * point_count(call.lattice) && !batch_shares_geometry;

@@ -32,11 +32,12 @@ struct Simd {
     static void store(Real* p, Vector v) { std::memcpy(p, &v, sizeof v); }
 };
 
-// From a to b by the fraction f: exactly a where f is zero, whatever b is, and exactly a where b equals a.
+// From a to b by the fraction f: exactly a where f is 0 and exactly b where it is 1 (as a fraction just below may come
+// out), whatever the other is; and exactly a where b equals a.
 template <class V>
 inline V lerp(V a, V b, V f) {
     const V between = a + f * (b - a);
-    return f == 0 ? a : between;
+    return f == 0 ? a : (f == 1 ? b : between);
 }
 
 // (a0, b0, a1, b1, ...), in two vectors.

@@ -1,4 +1,4 @@
-"""The accuracy contract: identity and integer shifts to the bit, positions to 1e-4 of a pixel, constants stay constant."""
+"""The accuracy contract: identity and shifts to the bit, positions to 1e-4 of a pixel, constants stay constant."""
 
 import numpy as np
 import pytest
