@@ -101,6 +101,8 @@ def gradient(image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Arr
 def push(values: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Array:
     """Return the transpose of `pull` applied to `values`, an image of `shape`, (batch, channel, *spatial)."""
     image = np.zeros(shape, real_dtype(values.dtype))
+    batch = values.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
+    values = np.broadcast_to(values, (batch, *values.shape[1:]))
     request, points, values = prepare(plan, lattice, geometry, values)
     _native.push(request, values, points, image)
     return image

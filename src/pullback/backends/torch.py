@@ -301,5 +301,6 @@ def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> T
 
 def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
     """Return the transpose of `pull` applied to `values`, an image of `shape`."""
+    values = values.expand(_batch(values, geometry), *values.shape[1:])
     image: Tensor = torch.ops.pullback.push(values, geometry, lattice.shape, _reading(lattice, plan), shape)
     return image.to(values.dtype) if values.is_floating_point() else image

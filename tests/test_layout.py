@@ -1,0 +1,122 @@
+"""The axes of images, coordinates and results."""
+
+import numpy as np
+import pytest
+
+import pullback as pb
+
+RANDOM = np.random.default_rng(0)
+PLAIN = RANDOM.standard_normal((8, 9))
+COORDS = RANDOM.uniform(-1, 9, (4, 5, 2))
+
+# name: (image with its axes, channel_axis, where its channels are among the axes of a (4, 5) lattice)
+CHANNELS = {
+    "first": (lambda a: a, None, 0),
+    "first, said": (lambda a: a, 0, 0),
+    "last": (lambda a: np.moveaxis(a, 0, -1), -1, 2),
+    "last, counted from the front": (lambda a: np.moveaxis(a, 0, -1), 2, 2),
+    "between": (lambda a: np.moveaxis(a, 0, 1), 1, 1),
+    "between, counted from the back": (lambda a: np.moveaxis(a, 0, 1), -2, 1),
+}
+
+
+def test_no_channels():
+    assert pb.sample(PLAIN, COORDS).shape == (4, 5)
+    assert pb.sample(PLAIN, COORDS[0, 0]).shape == ()
+    assert pb.sample(PLAIN, COORDS[None, :, None]).shape == (1, 4, 1, 5)
+    assert pb.sample(PLAIN[0], COORDS[..., :1]).shape == (4, 5)
+    assert pb.gradient(PLAIN, COORDS).shape == (4, 5, 2)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("batch", [False, True], ids=["one", "batch"])
+def test_channels_keep_their_place(name, batch):
+    place, axis, where = CHANNELS[name]
+    images = RANDOM.standard_normal((2, 6, 8, 9))
+    wanted = np.stack([[pb.sample(channel, COORDS) for channel in image] for image in images])
+    slopes = np.stack([[pb.gradient(channel, COORDS) for channel in image] for image in images])
+    if batch:
+        image = np.stack([place(image) for image in images])
+        axis = axis if axis is None or axis < 0 else axis + 1
+        coords = COORDS[None]
+        wanted, slopes = np.moveaxis(wanted, 1, where + 1), np.moveaxis(slopes, 1, where + 1)
+    else:
+        image, coords = place(images[0]), COORDS
+        wanted, slopes = np.moveaxis(wanted[0], 0, where), np.moveaxis(slopes[0], 0, where)
+    # a batch may take another path than one image, and round otherwise
+    found = pb.sample(image, coords, channel_axis=axis)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(pb.gradient(image, coords, channel_axis=axis), slopes, rtol=0, atol=1e-14)
+    out = np.full_like(wanted, np.nan)
+    assert pb.sample(image, coords, channel_axis=axis, out=out) is out
+    np.testing.assert_array_equal(out, found)
+    warped = pb.warp(image, pb.Affine.rotation(10), channel_axis=axis)
+    assert warped.shape == image.shape
+    grads = pb.warp_vjp(image, pb.Affine.rotation(10), warped, channel_axis=axis)
+    assert [part.shape for part in grads] == [image.shape, (2, 3)]
+    grads = pb.sample_vjp(image, coords, found, channel_axis=axis)
+    assert [part.shape for part in grads] == [image.shape, coords.shape]
+
+
+def test_batches():
+    images = RANDOM.standard_normal((3, 2, 8, 9))
+    each = RANDOM.uniform(0, 8, (3, 7, 2))
+    found = pb.sample(images, each)
+    assert found.shape == (3, 2, 7)
+    for image, coords, values in zip(images, each, found, strict=True):
+        np.testing.assert_array_equal(pb.sample(image, coords), values)
+    np.testing.assert_array_equal(pb.sample(images, each[:1])[2], pb.sample(images[2], each[0]))
+    np.testing.assert_array_equal(pb.sample(images[:1], each)[2], pb.sample(images[0], each[2]))
+
+
+def test_batches_of_transforms():
+    turns = pb.Affine.rotation(np.array([0.0, 10.0, 20.0]))
+    images = RANDOM.standard_normal((3, 2, 8, 9))
+    assert pb.warp(PLAIN, turns, frame="centered").shape == (3, 8, 9)
+    assert pb.warp(images[0], turns, frame="centered").shape == (3, 2, 8, 9)
+    found = pb.warp(images, turns, (5, 6), frame="centered")
+    assert found.shape == (3, 2, 5, 6)
+    np.testing.assert_array_equal(found[1], pb.warp(images[1], pb.Affine.rotation(10.0), (5, 6), frame="centered"))
+
+
+@pytest.mark.parametrize(
+    ("values", "coords", "result"),
+    [
+        ((7,), (7, 2), (8, 9)),
+        ((4, 7), (4, 7, 2), (8, 9)),
+        ((3, 7), (7, 2), (3, 8, 9)),
+        ((2, 3, 7), (2, 7, 2), (2, 3, 8, 9)),
+        ((2, 3, 7), (1, 7, 2), (2, 3, 8, 9)),
+        ((1, 3, 7), (2, 7, 2), (2, 3, 8, 9)),
+        ((3, 3, 4, 7), (3, 4, 7, 2), (3, 3, 8, 9)),
+    ],
+    ids=str,
+)
+def test_splat(values, coords, result):
+    assert pb.splat(np.ones(values), RANDOM.uniform(1, 7, coords), (8, 9)).shape == result
+
+
+def test_more_axes_than_kernels_have():
+    coords = RANDOM.uniform(0, 8, (2, 3, 2, 3, 2, 2))
+    wanted = pb.sample(PLAIN, coords.reshape(-1, 2)).reshape(coords.shape[:-1])
+    np.testing.assert_array_equal(pb.sample(PLAIN, coords), wanted)
+    strided = np.empty((4, 6, 4, 6, 4))[::2, ::2, ::2, ::2, ::2]
+    np.testing.assert_array_equal(pb.sample(PLAIN, coords, out=strided), wanted)
+    np.testing.assert_array_equal(pb.sample(PLAIN, coords[::-1, :, ::-1]), wanted[::-1, :, ::-1])
+
+
+def test_an_image_that_looks_channels_last_is_warned_of():
+    with pytest.warns(pb.LayoutWarning, match=r"`image` of shape \(8, 9, 3\) looks channels-last"):
+        pb.sample(np.ones((8, 9, 3)), [[1.0, 1.0]])
+
+
+def test_dtypes_of_results():
+    image = RANDOM.uniform(0, 255, (8, 9)).astype(np.uint8)
+    assert pb.sample(image, COORDS).dtype == np.uint8
+    assert pb.sample(image, COORDS, dtype=np.float32).dtype == np.float32
+    assert pb.gradient(image, COORDS).dtype == np.float32
+    assert pb.sample(image.astype(np.float64), COORDS.astype(np.float32)).dtype == np.float64
+    assert pb.sample_vjp(image, COORDS.astype(np.float32), np.ones((4, 5)))[1].dtype == np.float32
+    out = np.empty((4, 5))
+    np.testing.assert_array_equal(pb.sample(image, COORDS, out=out), pb.sample(image, COORDS, dtype=np.float64))
+    assert not np.array_equal(out, np.rint(out))
