@@ -30,12 +30,12 @@ def photographs() -> list[tuple[str, np.ndarray]]:
     lean = pb.Affine([[1.0, 0.0, 0.0], [0.5, 1.0, 0.0]])
     return [
         ("a photograph", photo),
-        ('rotation(30)', pb.warp(photo, turn, fill=(251, 250, 246), **options)),
+        ("rotation(30)", pb.warp(photo, turn, fill=(251, 250, 246), **options)),
         (
-            'rotation(30) @ scaling(1.6), reflect',
+            "rotation(30) @ scaling(1.6), reflect",
             pb.warp(photo, turn @ pb.Affine.scaling(1.6), border="reflect", **options),
         ),
-        ('shear, wrap', pb.warp(photo, lean, border="wrap", **options)),
+        ("shear, wrap", pb.warp(photo, lean, border="wrap", **options)),
     ]
 
 
@@ -47,6 +47,7 @@ def digits(run: Run) -> view.View:
 
 
 def main(path: str) -> None:
+    """Make the picture from the run at `path`."""
     seen = digits(Run.open(Path(path)))
     first = [int(np.flatnonzero(seen.labels.numpy() == label)[1]) for label in range(10)]
     figure = plt.figure(figsize=(12, 6.4), facecolor=PAPER)
