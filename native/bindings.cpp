@@ -237,10 +237,10 @@ NB_MODULE(_native, m) {
     m.def("gradient", &py_gradient, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
           "Write the derivative of the values with respect to the coordinates to `out`.");
     m.def("push", &py_push, "request"_a, "values"_a.noconvert(), "geometry"_a.noconvert(), "grad_image"_a.noconvert(),
-          "Add the transpose of `pull`, applied to `values`, to `grad_image`.");
+          "Write the transpose of `pull`, applied to `values`, to `grad_image`.");
     m.def("vjp", &py_vjp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "cotangent"_a.noconvert(),
           "grad_image"_a.none(), "grad_geometry"_a.none(),
-          "Add the gradient in the image to `grad_image`, write the one in the geometry to `grad_geometry`.");
+          "Write the gradients in the image and in the geometry to `grad_image` and `grad_geometry`.");
     m.def("available_isas", &py_available_isas, "Instruction sets compiled in and supported here, best last.");
     m.def("isa", &active_isa, "The instruction set in use.");
     m.def("set_isa", &py_set_isa, "name"_a, "Choose the instruction set for all further calls.");

@@ -13,7 +13,7 @@ bool set_isa(const char* name);
 
 void pull(const Call& call);
 void gradient(const Call& call);
-// Adds to call.grad_image, and writes call.grad_geometry; either may have null data, and is then left out.
+// Writes call.grad_image and call.grad_geometry; either may have null data, and is then left out.
 void backward(const Call& call);
 
 }  // namespace pullback

@@ -181,7 +181,12 @@ void backward(const Call& call, const BackwardTask& task) {
     const auto target = [&](int64_t b, int64_t c) {
         return const_cast<Real*>(channel_of<Real>(call.grad_image, b, c));
     };
+    const int64_t images = call.grad_image.batch == 1 ? 1 : task.batch_end - task.batch_begin;
     if (!uses_margin(call, image)) {
+        if (task.image)
+            for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
+                for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
+                    clear_band(view, {task.band_begin, task.band_end, false}, target(b, c));
         backward_task<Real>(
             call, task, view, [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); }, target);
         return;
@@ -190,7 +195,6 @@ void backward(const Call& call, const BackwardTask& task) {
     alignas(64) Real memory[margin_samples], scattered[margin_samples];
     const Copies<Real, D> copies{task.batch_begin, image.channels, samples_of(framed), memory};
     const Copies<Real, D> targets{task.batch_begin, image.channels, samples_of(framed), scattered};
-    const int64_t images = call.grad_image.batch == 1 ? 1 : task.batch_end - task.batch_begin;
     if (task.geometry) copy_entries<T>(call, task.batch_begin, task.batch_end, view, framed, copies);
     if (task.image)
         for (int64_t i = 0; i < images * targets.channels * targets.samples; ++i) scattered[i] = 0;
@@ -200,7 +204,7 @@ void backward(const Call& call, const BackwardTask& task) {
     if (task.image)
         for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
             for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
-                add_without_margin(view, framed, targets.channel(b, c), target(b, c));
+                copy_without_margin(view, framed, targets.channel(b, c), target(b, c));
 }
 
 template <class T, class Real>

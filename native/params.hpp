@@ -74,7 +74,7 @@ struct Call {
     Image image;
     Geometry geometry;
     Values values;           // pull: written; push and vjp: the cotangent, read; gradient: written
-    Image grad_image;        // push, vjp: added to
+    Image grad_image;        // push, vjp: written
     Geometry grad_geometry;  // vjp: written (given)
     double* partial_sums;    // vjp, affine: one record of max_partials a task, reduced by the caller in order
     const double* fill;

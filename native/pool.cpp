@@ -1,6 +1,7 @@
 #include "pool.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -22,11 +23,29 @@ namespace {
 // not pay.
 constexpr int64_t work_worth_a_thread = 20000;
 
+// How long a thread looks for what it waits for before it goes to sleep: from a forward to its backward pass, or from
+// the end of the caller's share of a job to the end of the others'. To wake up takes longer than most jobs.
+constexpr std::chrono::microseconds watch_time{100};
+
+template <class Condition>
+bool watch(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + watch_time;
+    do {
+        for (int i = 0; i < 32; ++i) {
+            if (condition()) return true;
+#if defined(__x86_64__) || defined(__i386__)
+            __builtin_ia32_pause();
+#endif
+        }
+    } while (std::chrono::steady_clock::now() < end);
+    return condition();
+}
+
 struct Job {
     const std::function<void(int64_t)>* task;
     int64_t count;
-    int helpers_wanted;      // guarded by Pool::mutex
-    int helpers_inside = 0;  // guarded by Pool::mutex
+    int helpers_wanted;  // guarded by the mutex of the pool
+    std::atomic<int> helpers_inside{0};
     std::atomic<int64_t> next{0};
 
     void run() {
@@ -45,41 +64,52 @@ public:
             }
             job.helpers_wanted = helpers;
             jobs_.push_back(&job);
+            waiting_jobs_.store(static_cast<int>(jobs_.size()));
         }
         for (int i = 0; i < helpers; ++i) wake_.notify_one();
         job.run();
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            withdraw(job);
+        }
+        const auto done = [&] { return job.helpers_inside.load() == 0; };
+        if (watch(done)) return;
         std::unique_lock<std::mutex> lock(mutex_);
-        withdraw(job);
-        done_.wait(lock, [&] { return job.helpers_inside == 0; });
+        done_.wait(lock, done);
     }
 
 private:
     void work() {
-        std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
+            watch([&] { return waiting_jobs_.load() > 0; });
+            std::unique_lock<std::mutex> lock(mutex_);
             wake_.wait(lock, [&] { return !jobs_.empty(); });
             Job& job = *jobs_.front();
-            ++job.helpers_inside;
+            job.helpers_inside.fetch_add(1);
             if (--job.helpers_wanted == 0) withdraw(job);
             lock.unlock();
             job.run();
             lock.lock();
             withdraw(job);
-            if (--job.helpers_inside == 0) done_.notify_all();
+            // The job may be gone as soon as nobody is inside.
+            if (job.helpers_inside.fetch_sub(1) == 1) done_.notify_all();
         }
     }
 
+    // Keeps threads from entering a job; under the mutex.
     void withdraw(Job& job) {
         for (auto it = jobs_.begin(); it != jobs_.end(); ++it)
             if (*it == &job) {
                 jobs_.erase(it);
-                return;
+                break;
             }
+        waiting_jobs_.store(static_cast<int>(jobs_.size()));
     }
 
     std::mutex mutex_;
     std::condition_variable wake_, done_;
     std::deque<Job*> jobs_;
+    std::atomic<int> waiting_jobs_{0};
     int workers_ = 0;
 };
 

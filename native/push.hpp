@@ -14,6 +14,26 @@ struct Band {
     bool whole;  // all of them
 };
 
+// Sets the rows of a band to zero.
+template <class Real, int D>
+void clear_band(const View<D>& view, Band band, Real* image) {
+    const int64_t n = view.size[D - 1], stride = view.stride[D - 1];
+    const auto clear_row = [&](Real* row, int64_t begin, int64_t end) {
+        if (stride == 1)
+            for (int64_t x = begin; x < end; ++x) row[x] = 0;
+        else
+            for (int64_t x = begin; x < end; ++x) row[x * stride] = 0;
+    };
+    if constexpr (D == 1) {
+        clear_row(image, band.begin, band.end);
+    } else {
+        for (int64_t i = band.begin; i < band.end; ++i) {
+            Real* slice = image + i * view.stride[0];
+            for (int64_t y = 0; y < (D == 3 ? view.size[1] : 1); ++y) clear_row(slice + y * view.stride[1], 0, n);
+        }
+    }
+}
+
 // Neighbouring points write to the same samples, and a load that overlaps the store before it must wait for it: points
 // are taken from `streams` distant parts of the block in turn.
 template <class Visit>

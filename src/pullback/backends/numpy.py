@@ -100,7 +100,7 @@ def gradient(image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Arr
 
 def push(values: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Array:
     """Return the transpose of `pull` applied to `values`, an image of `shape`, (batch, channel, *spatial)."""
-    image = np.zeros(shape, real_dtype(values.dtype))
+    image = np.empty(shape, real_dtype(values.dtype))
     batch = values.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
     values = np.broadcast_to(values, (batch, *values.shape[1:]))
     request, points, values = prepare(plan, lattice, geometry, values)
@@ -110,7 +110,7 @@ def push(values: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tu
 
 def vjp(image: Array, geometry: Array, grad: Array, lattice: Lattice, plan: Plan) -> tuple[Array, Array]:
     """Return the gradients in `image` and in `geometry` of the inner product of `grad` and the values."""
-    grad_image = np.zeros(image.shape, real_dtype(image.dtype))
+    grad_image = np.empty(image.shape, real_dtype(image.dtype))
     request, points, cotangent = prepare(plan, lattice, geometry, grad)
     grad_geometry = np.empty(points.shape, points.dtype)
     _native.vjp(request, image, points, cotangent, grad_image, grad_geometry)

@@ -108,7 +108,7 @@ def _gradient_native(image: Tensor, geometry: Tensor, shape: Any, reading: str) 
 
 def _push_native(values: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
     lattice, plan = _call(shape, reading)
-    image = torch.zeros(tuple(image_shape), dtype=_real(values.dtype))
+    image = torch.empty(tuple(image_shape), dtype=_real(values.dtype))
     request, points, flat = prepare(plan, lattice, geometry.detach(), _as_native(values))
     _native.push(request, flat, points, image)
     return image
@@ -120,7 +120,7 @@ def _vjp_native(
     lattice, plan = _call(shape, reading)
     real = _real(image.dtype)
     request, points, cotangent = prepare(plan, lattice, geometry.detach(), grad.detach().to(real))
-    grad_image = torch.zeros(image.shape, dtype=real) if need_image else None
+    grad_image = torch.empty(image.shape, dtype=real) if need_image else None
     grad_points = torch.empty(points.shape, dtype=geometry.dtype) if need_geometry else None
     _native.vjp(request, _as_native(image), points, cotangent, grad_image, grad_points)
     return (
