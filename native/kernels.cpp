@@ -127,12 +127,15 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
     LocalIndex<Real, D> local;
     alignas(64) Real value[block_points], slope[D][block_points], x_bar[D][block_points];
 
+    // Vector loops over x_bar run past the end of a block, and a sum over several batch entries starts from zero.
+    const bool sums_entries = shared_geometry || task.channel_begin == task.channel_end;
     const auto start_geometry = [&](int64_t b, int64_t begin) {
         locate(call, b, begin, local, cells.position);
         find_cells(view, cells);
         if (task.geometry)
             for (int d = 0; d < D; ++d)
-                for (int i = 0; i < block_points; ++i) x_bar[d][i] = 0;
+                for (int i = sums_entries ? 0 : cells.position.count; i < padded(cells.position.count); ++i)
+                    x_bar[d][i] = 0;
     };
     const auto store_geometry = [&](int64_t m, int64_t chunk, int64_t begin, int count) {
         if (affine)
@@ -150,8 +153,12 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
                         count, value);
             if (task.geometry) {
                 jet_block(view, cells, source(b, c), fill_of<Real>(call, c), slope);
-                for (int d = 0; d < D; ++d)
-                    for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * slope[d][i];
+                if (c == task.channel_begin && !sums_entries)
+                    for (int d = 0; d < D; ++d)
+                        for (int i = 0; i < count; ++i) x_bar[d][i] = value[i] * slope[d][i];
+                else
+                    for (int d = 0; d < D; ++d)
+                        for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * slope[d][i];
             }
             if (task.image) push_block(view, cells, part, band, value, target(b, c));
         }
