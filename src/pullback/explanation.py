@@ -10,8 +10,8 @@ from pullback._call import call_at, call_through
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
 from pullback.transforms import Transform
 
-# What a thread holds of a block of points: positions, taps and values, kernels.cpp.
-_BYTES_A_THREAD = 64 * 1024
+# What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
+_BYTES_A_THREAD = 384 * 1024
 
 
 @dataclass(frozen=True)
