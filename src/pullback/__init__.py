@@ -41,5 +41,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import `pullback.nn`, which needs torch, when it is first asked for."""
     if name == "nn":
-        return importlib.import_module("pullback.nn")
+        try:
+            return importlib.import_module("pullback.nn")
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise ModuleNotFoundError(
+                "pullback.nn needs PyTorch: pip install 'pullback[torch]'", name="torch"
+            ) from None
     raise AttributeError(f"module 'pullback' has no attribute {name!r}")
