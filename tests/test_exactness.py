@@ -105,3 +105,14 @@ def test_integers_round_to_nearest_and_saturate():
     assert pb.sample(image, [[-5.0]], fill=-3).tolist() == [0]
     assert pb.sample(image, [[-5.0]], fill=np.nan).tolist() == [0]
     assert pb.sample(image, [[0.1]], dtype=np.float32).tolist() == [25.5]
+
+
+@pytest.mark.slow
+def test_more_elements_than_an_int32_counts():
+    """2.1 GiB, of which the system only has to find the pages that are touched."""
+    image = np.zeros((46_341, 46_342), np.uint8)
+    image[-1, -1], image[-2, -2], image[40_000, 7] = 200, 100, 50
+    points = [[46_340, 46_341], [46_339.5, 46_340.5], [40_000, 7], [39_999.5, 7]]
+    assert pb.sample(image, points).tolist() == [200, 75, 50, 25]
+    corner = pb.warp(image, pb.Translation([46_339, 46_340]), (2, 2))
+    assert corner.tolist() == [[100, 0], [0, 200]]
