@@ -28,6 +28,7 @@ $(VENV)/built: $(VENV)/tools $(NATIVE)
 	@touch $@
 
 env: $(VENV)/built
+	$(PIP) --no-build-isolation --editable '.[train,bench,docs,dev]'
 
 demo: $(VENV)/built
 	rm -rf runs/demo
