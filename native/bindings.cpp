@@ -1,13 +1,11 @@
 // The Python module: unpack arrays, check what only the arrays know, release the GIL, call.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
-#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <optional>
 #include <stdexcept>
@@ -25,7 +23,7 @@ namespace {
 
 using Input = nb::ndarray<nb::ro, nb::device::cpu>;
 using Output = nb::ndarray<nb::device::cpu>;
-using Triple = std::vector<double>;
+using PerAxis = std::vector<double>;
 
 // What a call asks for, made once by Python and kept.
 struct Request {
@@ -35,8 +33,8 @@ struct Request {
 };
 
 Request make_request(const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
-                     std::vector<double> fill, int kind, const std::vector<int64_t>& lattice, const Triple& scale_in,
-                     const Triple& offset_in, const Triple& scale_out, const Triple& offset_out) {
+                     std::vector<double> fill, int kind, const std::vector<int64_t>& lattice, const PerAxis& scale_in,
+                     const PerAxis& offset_in, const PerAxis& scale_out, const PerAxis& offset_out) {
     Request request;
     Plan& plan = request.plan;
     plan.ndim = static_cast<int>(interpolation.size());
@@ -225,8 +223,8 @@ NB_MODULE(_native, m) {
         .def(
             "__init__",
             [](Request* self, const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
-               const std::vector<double>& fill, int kind, const std::vector<int64_t>& lattice, const Triple& scale_in,
-               const Triple& offset_in, const Triple& scale_out, const Triple& offset_out) {
+               const std::vector<double>& fill, int kind, const std::vector<int64_t>& lattice, const PerAxis& scale_in,
+               const PerAxis& offset_in, const PerAxis& scale_out, const PerAxis& offset_out) {
                 new (self) Request(make_request(interpolation, border, crop, fill, kind, lattice, scale_in, offset_in,
                                                 scale_out, offset_out));
             },

@@ -35,22 +35,27 @@ Real fill_of(const Call& call, int64_t channel) {
     return static_cast<Real>(call.fill[call.fill_count == 1 ? 0 : channel]);
 }
 
-// Copies with a margin, all channels of some batch entries, one after the other.
+// Copies with a margin, all channels of some batch entries, one after the other; or of one image that all entries
+// share.
 template <class Real, int D>
 struct Copies {
-    int64_t first_entry, channels, samples;
+    int64_t first_entry, entries, channels, samples;
     Real* data;
-    Real* channel(int64_t batch, int64_t c) const { return data + ((batch - first_entry) * channels + c) * samples; }
+    Real* channel(int64_t batch, int64_t c) const {
+        return data + ((entries == 1 ? 0 : batch - first_entry) * channels + c) * samples;
+    }
 };
 
 template <class T, class Real, int D>
-void copy_entries(const Call& call, int64_t begin, int64_t end, const View<D>& view, const View<D>& framed,
-                  const Copies<Real, D>& copies) {
-    for (int64_t b = begin; b < end; ++b)
+void copy_entries(const Call& call, const View<D>& view, const View<D>& framed, const Copies<Real, D>& copies) {
+    for (int64_t b = copies.first_entry; b < copies.first_entry + copies.entries; ++b)
         for (int64_t c = 0; c < call.image.channels; ++c)
             copy_with_margin(view, framed, channel_of<T>(call.image, b, c), fill_of<Real>(call, c),
                              copies.channel(b, c));
 }
+
+// How many images the entries [begin, end) of the batch have.
+int64_t images_of(const Image& image, int64_t begin, int64_t end) { return image.batch == 1 ? 1 : end - begin; }
 
 // Writes the values of a chunk for some batch entries, reading channel c of entry b at source(b, c).
 template <class Real, int D, class Source>
@@ -85,8 +90,9 @@ void pull(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chun
     }
     const View<D> framed = with_margin(view);
     alignas(64) Real memory[margin_samples];
-    const Copies<Real, D> copies{batch_begin, call.image.channels, samples_of(framed), memory};
-    copy_entries<T>(call, batch_begin, batch_end, view, framed, copies);
+    const Copies<Real, D> copies{batch_begin, images_of(call.image, batch_begin, batch_end), call.image.channels,
+                                 samples_of(framed), memory};
+    copy_entries<T>(call, view, framed, copies);
     pull_chunk<Real>(call, batch_begin, batch_end, chunk, framed,
                      [&](int64_t b, int64_t c) { return copies.channel(b, c); });
 }
@@ -188,7 +194,7 @@ void backward(const Call& call, const BackwardTask& task) {
     const auto target = [&](int64_t b, int64_t c) {
         return const_cast<Real*>(channel_of<Real>(call.grad_image, b, c));
     };
-    const int64_t images = call.grad_image.batch == 1 ? 1 : task.batch_end - task.batch_begin;
+    const int64_t images = images_of(call.grad_image, task.batch_begin, task.batch_end);
     if (!uses_margin(call, image)) {
         if (task.image)
             for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
@@ -199,15 +205,17 @@ void backward(const Call& call, const BackwardTask& task) {
         return;
     }
     const View<D> framed = with_margin(view);
+    const int64_t samples = samples_of(framed);
     alignas(64) Real memory[margin_samples], scattered[margin_samples];
-    const Copies<Real, D> copies{task.batch_begin, image.channels, samples_of(framed), memory};
-    const Copies<Real, D> targets{task.batch_begin, image.channels, samples_of(framed), scattered};
-    if (task.geometry) copy_entries<T>(call, task.batch_begin, task.batch_end, view, framed, copies);
+    const Copies<Real, D> copies{task.batch_begin, images_of(call.image, task.batch_begin, task.batch_end),
+                                 image.channels, samples, memory};
+    const Copies<Real, D> targets{task.batch_begin, images, image.channels, samples, scattered};
+    if (task.geometry) copy_entries<T>(call, view, framed, copies);
     if (task.image)
-        for (int64_t i = 0; i < images * targets.channels * targets.samples; ++i) scattered[i] = 0;
+        for (int64_t i = 0; i < images * targets.channels * samples; ++i) scattered[i] = 0;
     backward_task<Real>(
         call, task, framed, [&](int64_t b, int64_t c) { return copies.channel(b, c); },
-        [&](int64_t b, int64_t c) { return targets.channel(images == 1 ? task.batch_begin : b, c); });
+        [&](int64_t b, int64_t c) { return targets.channel(b, c); });
     if (task.image)
         for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
             for (int64_t c = task.channel_begin; c < task.channel_end; ++c)

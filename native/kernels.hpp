@@ -55,8 +55,9 @@ static inline bool uses_margin(const Call& call, const Image& image) {
     for (int64_t i = 0; i < call.fill_count; ++i)
         if (call.fill[i] - call.fill[i] != 0) return false;  // differences of infinite samples are no slopes
     const bool batch_shares_geometry = call.geometry.batch == 1 && call.batch > 1;
-    return !call.plan.crop && framed_samples(call.plan, image) <= margin_samples &&
-           own <= 4 * point_count(call.lattice) && !batch_shares_geometry;
+    const int64_t samples = framed_samples(call.plan, image);
+    return !call.plan.crop && samples > 0 && samples <= margin_samples && own <= 4 * point_count(call.lattice) &&
+           !batch_shares_geometry;
 }
 
 // How many batch entries a task may take on. What they share is found once for all of them.

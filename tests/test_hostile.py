@@ -80,6 +80,12 @@ def test_no_channels_and_no_batch():
     assert pb.sample(np.ones((0, 4, 5)), np.zeros((3, 2))).shape == (0, 3)
     assert pb.sample(np.ones((0, 2, 4, 5)), np.zeros((1, 3, 2))).shape == (0, 2, 3)
     assert pb.warp(np.ones((2, 3, 4)), pb.Affine.identity(2), (0, 4)).shape == (2, 0, 4)
+    for shape in [(0, 4, 5), (2, 0, 4, 5), (0, 2, 4, 5)]:
+        image = np.ones(shape)
+        assert pb.warp(image, pb.Affine.identity(2)).shape == shape
+        grads = pb.warp_vjp(image, pb.Affine.identity(2), image)
+        assert grads[0].shape == shape
+        assert np.all(grads[1] == 0)
 
 
 def test_no_samples():
