@@ -16,10 +16,12 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import scipy.ndimage
 import torch
 import torch.nn.functional as F
@@ -39,80 +41,234 @@ class Workload:
     aims: dict[str, float]
 
 
-def turned(shape: tuple[int, int]) -> np.ndarray:
-    """Return a 2 x 3 matrix in (y, x) that turns and zooms about the middle of an image."""
-    linear = ZOOM * np.array([[np.cos(ANGLE), np.sin(ANGLE)], [-np.sin(ANGLE), np.cos(ANGLE)]])
+def turned(shape: tuple[int, ...]) -> np.ndarray:
+    """Return a d x (d + 1) matrix that turns the last two axes and zooms about the middle of an image."""
+    ndim = len(shape)
+    linear = ZOOM * np.eye(ndim)
+    linear[-2:, -2:] = ZOOM * np.array([[np.cos(ANGLE), np.sin(ANGLE)], [-np.sin(ANGLE), np.cos(ANGLE)]])
     middle = (np.array(shape) - 1) / 2
     return np.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
 
 
 def xy(matrix: np.ndarray) -> np.ndarray:
-    """Return a matrix with its axes in the order (x, y)."""
+    """Return a 2 x 3 matrix with its axes in the order (x, y)."""
     return np.concatenate([matrix[::-1, 1::-1], matrix[::-1, 2:]], axis=1)
 
 
-def photograph(side: int) -> np.ndarray:
-    """Return a smooth image of `side` x `side` in float32, between 0 and 1."""
-    y, x = np.mgrid[:side, :side].astype(np.float32) / side
-    return 0.5 + 0.25 * (np.sin(40 * x * y) + np.cos(90 * (x - y) ** 2))
+def photograph(*shape: int) -> np.ndarray:
+    """Return a smooth image in float32, between 0 and 1."""
+    *_, y, x = np.meshgrid(*(np.linspace(0, 1, n, dtype=np.float32) for n in shape), indexing="ij", sparse=True)
+    return np.ascontiguousarray(np.broadcast_to(0.5 + 0.25 * (np.sin(40 * x * y) + np.cos(90 * (x - y) ** 2)), shape))
+
+
+def in_colour(image: np.ndarray) -> np.ndarray:
+    """Return an image of three channels, last."""
+    return np.ascontiguousarray(np.stack([image, image.T, image[::-1]], axis=-1))
+
+
+def as_bytes(image: np.ndarray) -> np.ndarray:
+    return np.rint(255 * image).astype(np.uint8)
+
+
+def torch_warp(image: np.ndarray, matrix: np.ndarray, mode: str = "bilinear") -> Callable[[], object]:
+    """Return the warp of a 2-D image in PyTorch, by its matrix in normalised coordinates."""
+    tensor = torch.from_numpy(image)[None, None]
+    theta = torch.from_numpy(xy(matrix)[:, :2]).float()
+    theta = torch.cat([theta, torch.zeros(2, 1)], dim=1)[None]  # about the middle, as `turned` does
+
+    def call() -> object:
+        grid = F.affine_grid(theta, list(tensor.shape), align_corners=False)
+        return F.grid_sample(tensor, grid, mode=mode, align_corners=False)
+
+    return call
+
+
+def cv2_warp(image: np.ndarray, matrix: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> Callable[[], object]:
+    size, flags = image.shape[1::-1], interpolation | cv2.WARP_INVERSE_MAP
+    return lambda: cv2.warpAffine(image, xy(matrix), size, flags=flags)
+
+
+def scipy_warp(image: np.ndarray, matrix: np.ndarray, order: int, mode: str = "grid-constant") -> Callable[[], object]:
+    return lambda: scipy.ndimage.affine_transform(image, matrix[:, :-1], matrix[:, -1], order=order, mode=mode)
+
+
+SIDE = 2048
 
 
 def large_affine() -> Workload:
-    side = 2048
-    image = photograph(side)
-    matrix = turned((side, side))
-    theta = torch.tensor(
-        ZOOM * np.array([[np.cos(ANGLE), -np.sin(ANGLE), 0], [np.sin(ANGLE), np.cos(ANGLE), 0]]), dtype=torch.float32
-    )[None]
-    tensor = torch.from_numpy(image)[None, None]
+    image, matrix = photograph(SIDE, SIDE), turned((SIDE, SIDE))
     transform = pb.Affine(matrix)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-
-    def in_torch() -> object:
-        grid = F.affine_grid(theta, (1, 1, side, side), align_corners=False)
-        return F.grid_sample(tensor, grid, align_corners=False)
-
     return Workload(
         "affine, bilinear, float32, 2048 x 2048",
         {
             OURS: lambda: pb.warp(image, transform),
-            "OpenCV warpAffine": lambda: cv2.warpAffine(image, xy(matrix), (side, side), flags=flags),
-            "torch affine_grid + grid_sample": in_torch,
-            "SciPy affine_transform": lambda: scipy.ndimage.affine_transform(
-                image, matrix[:, :2], matrix[:, 2], order=1, mode="grid-constant"
-            ),
+            "OpenCV warpAffine": cv2_warp(image, matrix),
+            "torch affine_grid + grid_sample": torch_warp(image, matrix),
+            "SciPy affine_transform": scipy_warp(image, matrix, 1),
         },
-        {"OpenCV warpAffine": 1.4, "torch affine_grid + grid_sample": 12},
+        {"OpenCV warpAffine": 1.6, "torch affine_grid + grid_sample": 15, "SciPy affine_transform": 20},
     )
 
 
-def small_batch(backward: bool) -> Workload:
+def large_affine_in_opencv(kind: str) -> Workload:
+    grey, matrix = photograph(SIDE, SIDE), turned((SIDE, SIDE))
+    image, aim, channel_axis = {
+        "float32, 2048 x 2048 x 3": (in_colour(grey), 2.0, -1),
+        "uint8, 2048 x 2048": (as_bytes(grey), 1.3, None),
+        "uint8, 2048 x 2048 x 3": (as_bytes(in_colour(grey)), 1.3, -1),
+    }[kind]
+    transform = pb.Affine(matrix)
+    calls = {
+        OURS: lambda: pb.warp(image, transform, channel_axis=channel_axis),
+        "OpenCV warpAffine": cv2_warp(image, matrix),
+    }
+    return Workload(f"affine, bilinear, {kind}", calls, {"OpenCV warpAffine": aim})
+
+
+def large_cubic() -> Workload:
+    image, matrix = photograph(SIDE, SIDE), turned((SIDE, SIDE))
+    transform, cubic = pb.Affine(matrix), pb.Cubic(-0.75)
+    return Workload(
+        "affine, cubic, float32, 2048 x 2048",
+        {
+            OURS: lambda: pb.warp(image, transform, interpolation=cubic),
+            "OpenCV warpAffine": cv2_warp(image, matrix, cv2.INTER_CUBIC),
+            "torch affine_grid + grid_sample": torch_warp(image, matrix, "bicubic"),
+        },
+        {"OpenCV warpAffine": 1.5, "torch affine_grid + grid_sample": 8},
+    )
+
+
+def large_spline() -> Workload:
+    image, matrix = photograph(SIDE, SIDE), turned((SIDE, SIDE))
+    transform = pb.Affine(matrix)
+    return Workload(
+        "affine, spline3 with its prefilter, float32, 2048 x 2048",
+        {
+            OURS: lambda: pb.warp(image, transform, interpolation="spline3", border="reflect"),
+            "SciPy affine_transform": scipy_warp(image, matrix, 3, "mirror"),
+        },
+        {"SciPy affine_transform": 12},
+    )
+
+
+def large_remap() -> Workload:
+    image, matrix = photograph(SIDE, SIDE), turned((SIDE, SIDE))
+    y, x = np.mgrid[:SIDE, :SIDE]
+    points = np.stack([matrix[d, 0] * y + matrix[d, 1] * x + matrix[d, 2] for d in (0, 1)], axis=-1)
+    points = points.astype(np.float32)
+    maps = np.ascontiguousarray(points[..., ::-1])
+    return Workload(
+        "given coordinates, bilinear, float32, 2048 x 2048",
+        {
+            OURS: lambda: pb.sample(image, points),
+            "OpenCV remap": lambda: cv2.remap(image, maps, None, cv2.INTER_LINEAR),
+        },
+        {"OpenCV remap": 1.5},
+    )
+
+
+def with_gradients(forward: Callable[[], torch.Tensor], inputs: tuple[torch.Tensor, ...]) -> Callable[[], object]:
+    cotangent = torch.randn(forward().shape, generator=torch.Generator().manual_seed(1))
+    return lambda: torch.autograd.grad(forward(), inputs, cotangent)
+
+
+def batch(shape: tuple[int, int, int, int], aim: float, backward: bool) -> Workload:
+    """Return a warp of a batch of images, each by a matrix of its own, in PyTorch."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(256, 1, 28, 28, generator=generator).requires_grad_()
-    theta = (torch.eye(2, 3) + 0.1 * torch.randn(256, 2, 3, generator=generator)).requires_grad_()
-    cotangent = torch.randn(256, 1, 28, 28, generator=generator)
+    images = torch.randn(*shape, generator=generator).requires_grad_(backward)
+    theta = torch.eye(2, 3) + 0.1 * torch.randn(shape[0], 2, 3, generator=generator)
+    theta.requires_grad_(backward)
 
     def ours() -> torch.Tensor:
         return pb.warp(images, pb.Affine(theta), frame="centered")  # type: ignore[no-any-return]
 
     def in_torch() -> torch.Tensor:
-        return F.grid_sample(images, F.affine_grid(theta, (256, 1, 28, 28), align_corners=False), align_corners=False)
-
-    def with_backward(forward: Callable[[], torch.Tensor]) -> Callable[[], object]:
-        return lambda: torch.autograd.grad(forward(), (images, theta), cotangent)
+        return F.grid_sample(images, F.affine_grid(theta, list(shape), align_corners=False), align_corners=False)
 
     peer = "torch affine_grid + grid_sample"
-    title = "affine, bilinear, float32, 256 x 1 x 28 x 28, "
+    title = f"affine, bilinear, float32, {' x '.join(map(str, shape))}, "
     if backward:
-        calls = {OURS: with_backward(ours), peer: with_backward(in_torch)}
-        return Workload(title + "forward + backward (image and theta)", calls, {peer: 4})
-    return Workload(title + "forward", {OURS: ours, peer: in_torch}, {})
+        inputs = (images, theta)
+        calls = {OURS: with_gradients(ours, inputs), peer: with_gradients(in_torch, inputs)}
+        return Workload(title + "forward + backward (image and theta)", calls, {peer: aim})
+    return Workload(title + "forward", {OURS: ours, peer: in_torch}, {peer: aim})
+
+
+VOLUME = (160, 192, 224)
+
+
+def volume_points() -> np.ndarray:
+    """Return coordinates of a turned volume, (*VOLUME, 3), in float32."""
+    matrix = turned(VOLUME)
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in VOLUME), indexing="ij"), axis=-1)
+    return (index @ matrix[:, :3].T + matrix[:, 3]).astype(np.float32)
+
+
+def volume(backward: bool) -> Workload:
+    image = torch.from_numpy(photograph(*VOLUME))[None, None].requires_grad_(backward)
+    points = torch.from_numpy(volume_points())[None].requires_grad_(backward)
+    size = torch.tensor(VOLUME)
+    grid = (((2 * points.detach() + 1) / size - 1).flip(-1)).contiguous().requires_grad_(backward)
+
+    def ours() -> torch.Tensor:
+        return pb.sample(image, points)  # type: ignore[no-any-return]
+
+    def in_torch() -> torch.Tensor:
+        return F.grid_sample(image, grid, align_corners=False)
+
+    title = "given coordinates, trilinear, float32, 160 x 192 x 224, "
+    if backward:
+        calls = {
+            OURS: with_gradients(ours, (image, points)),
+            "torch grid_sample": with_gradients(in_torch, (image, grid)),
+        }
+        return Workload(title + "forward + backward (image and coordinates)", calls, {"torch grid_sample": 6})
+    return Workload(title + "forward", {OURS: ours, "torch grid_sample": in_torch}, {"torch grid_sample": 6})
+
+
+def volume_spline() -> Workload:
+    image, points = photograph(*VOLUME), volume_points()
+    columns = np.ascontiguousarray(np.moveaxis(points, -1, 0))
+    return Workload(
+        "given coordinates, spline3 with its prefilter, float32, 160 x 192 x 224",
+        {
+            OURS: lambda: pb.sample(image, points, interpolation="spline3", border="reflect"),
+            "SciPy map_coordinates": lambda: scipy.ndimage.map_coordinates(image, columns, order=3, mode="mirror"),
+        },
+        {"SciPy map_coordinates": 15},
+    )
+
+
+def downscale() -> Workload:
+    image = as_bytes(in_colour(photograph(SIDE, SIDE)))
+    small = (SIDE // 4, SIDE // 4)
+    picture = PIL.Image.fromarray(image)
+    return Workload(
+        "antialiased downscale by 4, uint8, 2048 x 2048 x 3",
+        {
+            OURS: lambda: pb.resize(image, small, channel_axis=-1),
+            "Pillow resize": lambda: picture.resize(small, PIL.Image.Resampling.BILINEAR),
+            "OpenCV INTER_AREA": lambda: cv2.resize(image, small, interpolation=cv2.INTER_AREA),
+        },
+        {"Pillow resize": 1, "OpenCV INTER_AREA": 0.5},
+    )
 
 
 def workloads() -> Iterator[Callable[[], Workload]]:
     yield large_affine
-    yield lambda: small_batch(backward=False)
-    yield lambda: small_batch(backward=True)
+    for kind in ("float32, 2048 x 2048 x 3", "uint8, 2048 x 2048", "uint8, 2048 x 2048 x 3"):
+        yield partial(large_affine_in_opencv, kind)
+    yield large_cubic
+    yield large_spline
+    yield large_remap
+    for shape, forward, both in (((8, 3, 512, 512), 5, 6), ((256, 1, 28, 28), 8, 5), ((16, 64, 64, 64), 4, 4)):
+        yield partial(batch, shape, forward, backward=False)
+        yield partial(batch, shape, both, backward=True)
+    yield partial(volume, backward=False)
+    yield partial(volume, backward=True)
+    yield volume_spline
+    yield downscale
 
 
 def set_threads(count: int) -> None:
@@ -134,9 +290,10 @@ def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
             time.sleep(0.02)
             start = time.perf_counter()
             call()
-            call()
-            estimate = (time.perf_counter() - start) / 2
-            for _ in range(min(max(int(0.03 / estimate), 3), 30)):
+            estimate = time.perf_counter() - start
+            if estimate < 0.1:
+                call()
+            for _ in range(min(max(int(0.03 / estimate), 1), 30)):
                 start = time.perf_counter()
                 call()
                 times[name].append(time.perf_counter() - start)
@@ -150,7 +307,7 @@ def table(workload: Workload, threads: int, rounds: int) -> str:
     ours = milliseconds.pop(OURS)
     rows = [f"| {workload.title} | {threads} | {OURS} | {ours:.2f} | | |"]
     for peer, value in milliseconds.items():
-        aim = f"{workload.aims[peer]:g}" if peer in workload.aims and threads == 1 else ""
+        aim = f"{workload.aims[peer]:g}" if peer in workload.aims else ""
         rows.append(f"| | {threads} | {peer} | {value:.2f} | **{value / ours:.2f}** | {aim} |")
     return "\n".join(rows)
 
@@ -168,6 +325,7 @@ def machine() -> str:
             "NumPy": "numpy",
             "SciPy": "scipy",
             "OpenCV": "opencv-python-headless",
+            "Pillow": "pillow",
             "torch": "torch",
         }.items()
     }

@@ -1,48 +1,217 @@
 // Interpolation weights and their derivatives, as functions of where a point lies between its two nearest samples.
 #pragma once
 
+#include <cmath>
+
 #include "params.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-constexpr int max_taps = 2;
+constexpr int max_taps = 8;
 
 inline int tap_count(Interpolation interpolation) {
     switch (interpolation) {
         case Interpolation::nearest: return 1;
-        case Interpolation::linear: return 2;
+        case Interpolation::linear:
+        case Interpolation::label: return 2;
+        case Interpolation::bspline2: return 3;
+        case Interpolation::cubic:
+        case Interpolation::mitchell:
+        case Interpolation::lanczos2:
+        case Interpolation::bspline3: return 4;
+        case Interpolation::bspline4: return 5;
+        case Interpolation::lanczos3:
+        case Interpolation::bspline5: return 6;
+        case Interpolation::lanczos4: return 8;
     }
     return 0;
 }
 
-// The first tap of a point at floor + fraction, relative to floor.
+// The first tap of a point at floor + fraction, relative to floor. An odd number of taps lies around the nearest
+// sample, an even number around the point.
 template <class Real>
-inline int32_t first_tap(Interpolation interpolation, Real fraction) {
-    return interpolation == Interpolation::nearest ? (fraction >= Real(0.5)) : 0;
+inline int32_t first_tap(int taps, Real fraction) {
+    return (taps & 1) ? -(taps / 2) + (fraction >= Real(0.5)) : 1 - taps / 2;
 }
 
-// weight[t][i] of tap first_tap + t of point i, and slope[t][i], its derivative in the coordinate (from the right). The
-// weights of a point add up to one, its slopes to zero.
-template <class Real, int stride>
-inline void basis(Interpolation interpolation, const Real* fraction, int count, Real (*weight)[stride],
-                  Real (*slope)[stride]) {
+// Where points lie, and for tap t of point i its weight[t][i] and slope[t][i], the derivative of the weight in the
+// coordinate (from the right).
+template <class Real, int stride, bool slopes>
+struct Weights {
+    const Real* fraction;
+    int count;
+    Real (*weight)[stride];
+    Real (*slope)[stride];
+};
+
+// Cubic convolution, Keys 1981, with slope `a` at distance 1.
+template <class Real, int stride, bool slopes>
+inline void cubic_basis(Weights<Real, stride, slopes> w, Real a) {
+    for (int i = 0; i < w.count; ++i) {
+        const Real f = w.fraction[i], g = 1 - f;
+        w.weight[0][i] = a * f * g * g;
+        w.weight[1][i] = 1 + f * f * ((a + 2) * f - (a + 3));
+        w.weight[2][i] = f * (-a + f * ((2 * a + 3) - (a + 2) * f));
+        w.weight[3][i] = a * f * f * g;
+        if (!slopes) continue;
+        w.slope[0][i] = a * g * (1 - 3 * f);
+        w.slope[1][i] = f * (3 * (a + 2) * f - 2 * (a + 3));
+        w.slope[2][i] = -a + f * (2 * (2 * a + 3) - 3 * (a + 2) * f);
+        w.slope[3][i] = a * f * (2 - 3 * f);
+    }
+}
+
+// B-splines by the recursion of Cox and de Boor on uniform knots, from one order to the next.
+template <int order, class Real, int stride, bool slopes>
+inline void bspline_basis(Weights<Real, stride, slopes> w) {
+    for (int i = 0; i < w.count; ++i) {
+        // An even order is centered on a sample: its knots lie half-way between samples.
+        Real u = w.fraction[i];
+        if (order % 2 == 0) u = u >= Real(0.5) ? u - Real(0.5) : u + Real(0.5);
+        Real part[order + 1];
+        part[0] = 1;
+        for (int n = 1; n <= order; ++n) {
+            if (slopes && n == order) {
+                w.slope[0][i] = -part[0];
+                for (int t = 1; t < order; ++t) w.slope[t][i] = part[t - 1] - part[t];
+                w.slope[order][i] = part[order - 1];
+            }
+            Real carried = 0;
+            for (int t = 0; t < n; ++t) {
+                const Real share = part[t] * Real(1.0 / n);
+                part[t] = carried + (t + 1 - u) * share;
+                carried = (u + (n - 1 - t)) * share;
+            }
+            part[n] = carried;
+        }
+        for (int t = 0; t <= order; ++t) w.weight[t][i] = part[t];
+    }
+}
+
+// sin(x) / x and its derivative, for |x| <= pi, by their power series.
+template <class Real>
+inline void sinc_series(Real x, Real& value, Real& slope) {
+    constexpr int terms = sizeof(Real) == sizeof(float) ? 11 : 16;
+    const Real square = x * x;
+    Real sum = 0, derivative = 0;
+    // From the smallest term on: 1 - x^2 / (2 3) (1 - x^2 / (4 5) (...)).
+    sum = 1;
+    for (int k = terms; k > 0; --k) {
+        const Real factor = Real(-1.0 / ((2 * k) * (2 * k + 1)));
+        derivative = factor * (2 * x * sum + square * derivative);
+        sum = 1 + factor * square * sum;
+    }
+    value = sum;
+    slope = derivative;
+}
+
+// sinc(s) sinc(s / lobes), normalised so that the weights of a point add up to one. sin and cos of pi s at all taps
+// follow from those at the fraction by the addition theorem; the two taps next to the point, where a quotient would
+// lose digits, take the power series.
+template <int lobes, class Real, int stride, bool slopes>
+inline void lanczos_basis(Weights<Real, stride, slopes> w) {
+    constexpr double pi = 3.14159265358979323846;
+    constexpr int taps = 2 * lobes;
+    // sin and cos of pi k / lobes for k = 0 .. 2 lobes - 1
+    Real sines[taps], cosines[taps];
+    for (int k = 0; k < taps; ++k) {
+        sines[k] = static_cast<Real>(std::sin(pi * k / lobes));
+        cosines[k] = static_cast<Real>(std::cos(pi * k / lobes));
+    }
+    for (int i = 0; i < w.count; ++i) {
+        const Real f = w.fraction[i];
+        Real near_sinc, near_slope, wide_sinc, wide_slope;
+        sinc_series(Real(pi) * f, near_sinc, near_slope);
+        sinc_series(Real(pi / lobes) * f, wide_sinc, wide_slope);
+        const Real sine = Real(pi) * f * near_sinc, cosine = near_sinc + Real(pi) * f * near_slope;
+        const Real wide_sine = Real(pi / lobes) * f * wide_sinc;
+        const Real wide_cosine = wide_sinc + Real(pi / lobes) * f * wide_slope;
+        Real sum = 0, slope_sum = 0;
+        for (int t = 0; t < taps; ++t) {
+            const int k = lobes - 1 - t;  // the tap lies at a distance of s = f + k
+            const Real s = f + k;
+            Real a, da, b, db;  // sinc(s), sinc(s / lobes), and their derivatives in s
+            if (k == 0 || k == -1) {
+                sinc_series(Real(pi) * s, a, da);
+                sinc_series(Real(pi / lobes) * s, b, db);
+                da *= Real(pi);
+                db *= Real(pi / lobes);
+            } else {
+                const int sign = k % 2 == 0 ? 1 : -1, turn = (k + taps) % taps;
+                const Real x = Real(pi) * s, y = Real(pi / lobes) * s;
+                a = sign * sine / x;
+                da = (sign * cosine - a) / s;
+                b = (wide_sine * cosines[turn] + wide_cosine * sines[turn]) / y;
+                db = ((wide_cosine * cosines[turn] - wide_sine * sines[turn]) - b) / s;
+            }
+            if (f == 0 || f == 1) a = s == 0;  // a fraction just below 1 may round to it
+            w.weight[t][i] = a * b;
+            sum += w.weight[t][i];
+            if (!slopes) continue;
+            w.slope[t][i] = da * b + a * db;
+            slope_sum += w.slope[t][i];
+        }
+        const Real scale = 1 / sum;
+        for (int t = 0; t < taps; ++t) {
+            w.weight[t][i] *= scale;
+            if (slopes) w.slope[t][i] = (w.slope[t][i] - w.weight[t][i] * slope_sum) * scale;
+        }
+    }
+}
+
+template <bool slopes, class Real, int stride>
+inline void basis_or_both(Interpolation interpolation, double parameter, const Real* fraction, int count,
+                          Real (*weight)[stride], Real (*slope)[stride]) {
+    const Weights<Real, stride, slopes> w{fraction, count, weight, slope};
     switch (interpolation) {
         case Interpolation::nearest:
             for (int i = 0; i < count; ++i) {
                 weight[0][i] = 1;
-                slope[0][i] = 0;
+                if (slopes) slope[0][i] = 0;
             }
             break;
         case Interpolation::linear:
+        case Interpolation::label:
             for (int i = 0; i < count; ++i) {
                 weight[0][i] = 1 - fraction[i];
                 weight[1][i] = fraction[i];
-                slope[0][i] = -1;
-                slope[1][i] = 1;
+                if (slopes) slope[0][i] = -1;
+                if (slopes) slope[1][i] = 1;
             }
             break;
+        case Interpolation::cubic: cubic_basis(w, static_cast<Real>(parameter)); break;
+        case Interpolation::mitchell: {
+            // a third of the cubic B-spline and two thirds of Keys' kernel with a = -1/2: B = C = 1/3
+            Real keys[4][stride], keys_slope[4][stride];
+            cubic_basis(Weights<Real, stride, slopes>{fraction, count, keys, keys_slope}, Real(-0.5));
+            bspline_basis<3>(w);
+            for (int t = 0; t < 4; ++t)
+                for (int i = 0; i < count; ++i) {
+                    weight[t][i] = (weight[t][i] + 2 * keys[t][i]) * Real(1.0 / 3);
+                    if (slopes) slope[t][i] = (slope[t][i] + 2 * keys_slope[t][i]) * Real(1.0 / 3);
+                }
+            break;
+        }
+        case Interpolation::lanczos2: lanczos_basis<2>(w); break;
+        case Interpolation::lanczos3: lanczos_basis<3>(w); break;
+        case Interpolation::lanczos4: lanczos_basis<4>(w); break;
+        case Interpolation::bspline2: bspline_basis<2>(w); break;
+        case Interpolation::bspline3: bspline_basis<3>(w); break;
+        case Interpolation::bspline4: bspline_basis<4>(w); break;
+        case Interpolation::bspline5: bspline_basis<5>(w); break;
     }
+}
+
+// The weights of `count` points, which add up to one for each, and unless `slope` is null their slopes, which add up to
+// zero.
+template <class Real, int stride>
+inline void basis(Interpolation interpolation, double parameter, const Real* fraction, int count,
+                  Real (*weight)[stride], Real (*slope)[stride]) {
+    if (slope)
+        basis_or_both<true>(interpolation, parameter, fraction, count, weight, slope);
+    else
+        basis_or_both<false>(interpolation, parameter, fraction, count, weight, slope);
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -14,6 +14,7 @@
 
 #include "dispatch.hpp"
 #include "pool.hpp"
+#include "splines.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -30,20 +31,24 @@ struct Request {
     Plan plan{};
     Lattice lattice{};
     std::vector<double> fill;
+    bool reversed = false;  // given coordinates name the last axis first
+    bool bfloat16 = false;  // 16-bit unsigned integers stand for bfloat16, which NumPy does not know
 };
 
-Request make_request(const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
-                     std::vector<double> fill, int kind, const std::vector<int64_t>& lattice, const PerAxis& scale_in,
-                     const PerAxis& offset_in, const PerAxis& scale_out, const PerAxis& offset_out) {
+Request make_request(const std::vector<int>& interpolation, const PerAxis& parameter, const std::vector<int>& border,
+                     bool crop, std::vector<double> fill, int kind, bool reversed, const std::vector<int64_t>& lattice,
+                     const PerAxis& scale_in, const PerAxis& offset_in, const PerAxis& scale_out,
+                     const PerAxis& offset_out, bool bfloat16) {
     Request request;
     Plan& plan = request.plan;
     plan.ndim = static_cast<int>(interpolation.size());
     const size_t d = interpolation.size();
-    if (d < 1 || d > max_ndim || border.size() != d || scale_in.size() != d || offset_in.size() != d ||
-        scale_out.size() != d || offset_out.size() != d || lattice.size() != 3 || fill.empty())
+    if (d < 1 || d > max_ndim || border.size() != d || parameter.size() != d || scale_in.size() != d ||
+        offset_in.size() != d || scale_out.size() != d || offset_out.size() != d || lattice.size() != 3 || fill.empty())
         throw std::invalid_argument("Request: entries do not fit the number of axes");
     for (size_t i = 0; i < d; ++i) {
         plan.interpolation[i] = static_cast<Interpolation>(interpolation[i]);
+        plan.parameter[i] = parameter[i];
         plan.border[i] = static_cast<Border>(border[i]);
         plan.scale_in[i] = scale_in[i];
         plan.offset_in[i] = offset_in[i];
@@ -54,19 +59,33 @@ Request make_request(const std::vector<int>& interpolation, const std::vector<in
     plan.kind = static_cast<LatticeKind>(kind);
     std::copy(lattice.begin(), lattice.end(), request.lattice.size);
     request.fill = std::move(fill);
+    request.reversed = reversed;
+    request.bfloat16 = bfloat16;
     return request;
 }
 
-DType dtype_of(const nb::dlpack::dtype& dtype) {
+DType dtype_of(const Request& request, const nb::dlpack::dtype& dtype) {
+    if (dtype == nb::dtype<bool>()) return DType::boolean;
     if (dtype == nb::dtype<uint8_t>()) return DType::u8;
+    if (dtype == nb::dtype<int8_t>()) return DType::i8;
+    if (dtype == nb::dtype<uint16_t>()) return request.bfloat16 ? DType::bf16 : DType::u16;
+    if (dtype == nb::dtype<int16_t>()) return DType::i16;
+    if (dtype == nb::dtype<uint32_t>()) return DType::u32;
+    if (dtype == nb::dtype<int32_t>()) return DType::i32;
+    if (dtype == nb::dtype<uint64_t>()) return DType::u64;
+    if (dtype == nb::dtype<int64_t>()) return DType::i64;
     if (dtype == nb::dtype<float>()) return DType::f32;
     if (dtype == nb::dtype<double>()) return DType::f64;
-    throw nb::type_error("the kernels take arrays of uint8, float32 and float64");
+    if (dtype.bits == 16 && dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Float)) return DType::f16;
+    if (dtype.bits == 16 && dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Bfloat)) return DType::bf16;
+    throw nb::type_error("the kernels take no arrays of this dtype");
 }
 
 void expect(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
 }
+
+bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 
 // (batch, channel, *spatial)
 template <class Array>
@@ -75,7 +94,7 @@ Image image_of(const Request& request, const Array& array) {
     expect(static_cast<int>(array.ndim()) == 2 + d, "an image must have the axes (batch, channel, *spatial)");
     Image image{};
     image.data = const_cast<void*>(static_cast<const void*>(array.data()));
-    image.dtype = dtype_of(array.dtype());
+    image.dtype = dtype_of(request, array.dtype());
     image.batch = static_cast<int64_t>(array.shape(0));
     image.channels = static_cast<int64_t>(array.shape(1));
     image.batch_stride = array.stride(0);
@@ -96,7 +115,7 @@ Values values_of(const Request& request, const Array& array, int64_t batch, int6
            "values do not fit the batch and the channels of the call");
     Values values{};
     values.data = const_cast<void*>(static_cast<const void*>(array.data()));
-    values.dtype = dtype_of(array.dtype());
+    values.dtype = dtype_of(request, array.dtype());
     values.batch_stride = array.stride(0);
     values.channel_stride = array.stride(1);
     for (int i = 0; i < 3; ++i) {
@@ -111,14 +130,21 @@ Values values_of(const Request& request, const Array& array, int64_t batch, int6
     return values;
 }
 
+// Components of points, last one first.
+template <class Strided>
+void reverse(Strided& array, int components) {
+    array.data = static_cast<char*>(array.data) + (components - 1) * array.component_stride * size_of(array.dtype);
+    array.component_stride = -array.component_stride;
+}
+
 // given: (batch, z, y, x, d); affine: (batch, d, d + 1)
 template <class Array>
 Geometry geometry_of(const Request& request, const Array& array) {
     const int d = request.plan.ndim;
     Geometry geometry{};
     geometry.data = const_cast<void*>(static_cast<const void*>(array.data()));
-    geometry.dtype = dtype_of(array.dtype());
-    expect(geometry.dtype != DType::u8, "a geometry must be float32 or float64");
+    geometry.dtype = dtype_of(request, array.dtype());
+    expect(is_real(geometry.dtype), "a geometry must be float32 or float64");
     geometry.batch = static_cast<int64_t>(array.shape(0));
     geometry.batch_stride = array.stride(0);
     if (request.plan.kind == LatticeKind::given) {
@@ -130,6 +156,7 @@ Geometry geometry_of(const Request& request, const Array& array) {
             geometry.stride[i] = array.stride(1 + i);
         }
         geometry.component_stride = array.stride(4);
+        if (request.reversed) reverse(geometry, d);
     } else {
         expect(array.ndim() == 3 && static_cast<int>(array.shape(1)) == d && static_cast<int>(array.shape(2)) == d + 1,
                "matrices must have the axes (batch, d, d + 1)");
@@ -165,13 +192,14 @@ void py_pull(const Request& request, const Input& image, const Input& geometry, 
 void py_gradient(const Request& request, const Input& image, const Input& geometry, const Output& out) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     call.values = values_of(request, out, call.batch, call.image.channels, true);
+    if (request.reversed) reverse(call.values, request.plan.ndim);
     nb::gil_scoped_release release;
     gradient(call);
 }
 
 void py_push(const Request& request, const Input& values, const Input& geometry, const Output& grad_image) {
     const Image target = image_of(request, grad_image);
-    expect(target.dtype != DType::u8, "values are scattered into float32 or float64");
+    expect(is_real(target.dtype), "values are scattered into float32 or float64");
     Call call = make_call(request, target, geometry_of(request, geometry));
     call.grad_image = target;
     call.values = values_of(request, values, call.batch, target.channels, false);
@@ -184,7 +212,7 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     call.values = values_of(request, cotangent, call.batch, call.image.channels, false);
     // what the image's samples are summed in
-    const DType real = call.image.dtype == DType::f64 ? DType::f64 : DType::f32;
+    const DType real = is_summed_in_double(call.image.dtype) ? DType::f64 : DType::f32;
     if (grad_image) {
         call.grad_image = image_of(request, *grad_image);
         expect(call.grad_image.dtype == real && call.grad_image.batch == call.image.batch &&
@@ -198,6 +226,78 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
     }
     nb::gil_scoped_release release;
     backward(call);
+}
+
+void py_winners(const Request& request, const Input& importance, const Input& geometry, const Output& best,
+                const Output& winner) {
+    const Image target = image_of(request, best);
+    const Image index = image_of(request, winner);
+    expect(is_real(target.dtype) && target.channels == 1, "scratch must be float32 or float64, of one channel");
+    expect(index.dtype == DType::i64 && index.batch == target.batch && index.channels == 1 &&
+               std::equal(target.size, target.size + request.plan.ndim, index.size) &&
+               index.batch_stride == target.batch_stride &&
+               std::equal(target.stride, target.stride + request.plan.ndim, index.stride),
+           "winners and scratch must have the same shape and strides");
+    Call call = make_call(request, target, geometry_of(request, geometry));
+    expect(call.batch == target.batch, "every batch entry has winners of its own");
+    call.grad_image = target;
+    call.values = values_of(request, importance, call.batch, 1, false);
+    nb::gil_scoped_release release;
+    winners(call, static_cast<int64_t*>(index.data));
+}
+
+// A contiguous array (outer, n, inner).
+void py_solve(const nb::ndarray<nb::device::cpu, nb::c_contig, nb::ndim<3>>& data, int order, int border,
+              bool adjoint) {
+    const bool is_double = data.dtype() == nb::dtype<double>();
+    expect(is_double || data.dtype() == nb::dtype<float>(), "coefficients are float32 or float64");
+    expect(order >= 2 && order <= 5, "splines have an order of 2 to 5");
+    LinePass pass{};
+    pass.data = data.data();
+    pass.dtype = is_double ? DType::f64 : DType::f32;
+    pass.outer = static_cast<int64_t>(data.shape(0));
+    pass.n = static_cast<int64_t>(data.shape(1));
+    pass.inner = static_cast<int64_t>(data.shape(2));
+    nb::gil_scoped_release release;
+    if (pass.n == 0) return;
+    const LineFilter filter = line_filter(order, static_cast<Border>(border), pass.n, adjoint);
+    pass.filter = &filter;
+    solve(pass);
+}
+
+// Arrays (outer, axis, inner) whose inner samples lie side by side.
+void py_resample(const Input& image, const nb::ndarray<nb::ro, const int64_t, nb::c_contig, nb::ndim<1>>& first,
+                 const nb::ndarray<nb::ro, const double, nb::c_contig, nb::ndim<2>>& weight, const Output& out) {
+    expect(image.ndim() == 3 && out.ndim() == 3, "arrays must have the axes (outer, axis, inner)");
+    const Request any{};
+    ResamplePass pass{};
+    pass.table.in_size = static_cast<int64_t>(image.shape(1));
+    pass.table.out_size = static_cast<int64_t>(out.shape(1));
+    pass.table.taps = static_cast<int64_t>(weight.shape(1));
+    pass.table.first = first.data();
+    pass.table.weight = weight.data();
+    pass.in = image.data();
+    pass.out = out.data();
+    pass.in_dtype = dtype_of(any, image.dtype());
+    pass.out_dtype = dtype_of(any, out.dtype());
+    pass.inner = static_cast<int64_t>(image.shape(2));
+    pass.in_outer = image.stride(0);
+    pass.out_outer = out.stride(0);
+    pass.in_step = image.stride(1);
+    pass.out_step = out.stride(1);
+    const bool side_by_side = pass.inner <= 1 || (image.stride(2) == 1 && out.stride(2) == 1);
+    expect(side_by_side && image.shape(0) == out.shape(0) && image.shape(2) == out.shape(2),
+           "the outer and inner axes of image and out must be alike, the inner one contiguous");
+    expect(static_cast<int64_t>(first.shape(0)) == pass.table.out_size &&
+               static_cast<int64_t>(weight.shape(0)) == pass.table.out_size,
+           "the table must have a row for each sample of the output");
+    for (int64_t i = 0; i < pass.table.out_size; ++i)
+        for (int64_t t = 0; t < pass.table.taps; ++t)
+            expect(pass.table.weight[i * pass.table.taps + t] == 0 ||
+                       (pass.table.first[i] + t >= 0 && pass.table.first[i] + t < pass.table.in_size),
+                   "the table reaches beyond the image");
+    nb::gil_scoped_release release;
+    if (out.size() > 0) resample(pass, static_cast<int64_t>(image.shape(0)));
 }
 
 std::vector<std::string> py_available_isas() {
@@ -222,14 +322,15 @@ NB_MODULE(_native, m) {
     nb::class_<Request>(m, "Request", "The frozen plan of a call, in the kernels' terms.")
         .def(
             "__init__",
-            [](Request* self, const std::vector<int>& interpolation, const std::vector<int>& border, bool crop,
-               const std::vector<double>& fill, int kind, const std::vector<int64_t>& lattice, const PerAxis& scale_in,
-               const PerAxis& offset_in, const PerAxis& scale_out, const PerAxis& offset_out) {
-                new (self) Request(make_request(interpolation, border, crop, fill, kind, lattice, scale_in, offset_in,
-                                                scale_out, offset_out));
+            [](Request* self, const std::vector<int>& interpolation, const PerAxis& parameter,
+               const std::vector<int>& border, bool crop, const std::vector<double>& fill, int kind, bool reversed,
+               const std::vector<int64_t>& lattice, const PerAxis& scale_in, const PerAxis& offset_in,
+               const PerAxis& scale_out, const PerAxis& offset_out, bool bfloat16) {
+                new (self) Request(make_request(interpolation, parameter, border, crop, fill, kind, reversed, lattice,
+                                                scale_in, offset_in, scale_out, offset_out, bfloat16));
             },
-            "interpolation"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "lattice"_a, "scale_in"_a, "offset_in"_a,
-            "scale_out"_a, "offset_out"_a);
+            "interpolation"_a, "parameter"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "reversed"_a, "lattice"_a,
+            "scale_in"_a, "offset_in"_a, "scale_out"_a, "offset_out"_a, "bfloat16"_a);
     m.def("pull", &py_pull, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
           "Write the values of `image` at the points of `geometry` to `out`.");
     m.def("gradient", &py_gradient, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
@@ -239,6 +340,13 @@ NB_MODULE(_native, m) {
     m.def("vjp", &py_vjp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "cotangent"_a.noconvert(),
           "grad_image"_a.none(), "grad_geometry"_a.none(),
           "Write the gradients in the image and in the geometry to `grad_image` and `grad_geometry`.");
+    m.def("winners", &py_winners, "request"_a, "importance"_a.noconvert(), "geometry"_a.noconvert(),
+          "best"_a.noconvert(), "winner"_a.noconvert(),
+          "Write to `winner` which point reaches each sample with the largest importance, or -1; `best` is scratch.");
+    m.def("solve", &py_solve, "data"_a.noconvert(), "order"_a, "border"_a, "adjoint"_a,
+          "Make samples along the middle axis into spline coefficients, in place; or the transpose of that.");
+    m.def("resample", &py_resample, "image"_a.noconvert(), "first"_a.noconvert(), "weight"_a.noconvert(),
+          "out"_a.noconvert(), "Write weighted sums over the samples first[i] + t of the middle axis to `out`.");
     m.def("available_isas", &py_available_isas, "Instruction sets compiled in and supported here, best last.");
     m.def("isa", &active_isa, "The instruction set in use.");
     m.def("set_isa", &py_set_isa, "name"_a, "Choose the instruction set for all further calls.");

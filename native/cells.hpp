@@ -4,8 +4,10 @@
 
 #include "basis.hpp"
 #include "border.hpp"
+#include "dtypes.hpp"
 #include "lattice.hpp"
 #include "simd.hpp"
+#include "transpose.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
@@ -20,8 +22,7 @@ template <class Real, int D>
 struct EdgeTaps {
     int count;
     int point[block_points];
-    int32_t row[max_taps][block_points];  // the sample on axis 0
-    int64_t offset[D][max_taps][block_points];
+    int32_t sample[D][max_taps][block_points];
     Real weight[D][max_taps][block_points];
     Real slope[D][max_taps][block_points];
     Real fill_weight[block_points];
@@ -31,12 +32,25 @@ struct EdgeTaps {
 template <class Real, int D>
 struct Cells {
     Position<Real, D> position;
-    alignas(64) int64_t offset[block_points];     // of the first tap, held onto the image where the point is not inside
-    alignas(64) int32_t first_row[block_points];  // the first tap on axis 0, held likewise
+    alignas(64) int64_t offset[block_points];     // of the first tap; that of a point inside for those that are not
+    alignas(64) int32_t first_row[block_points];  // the first tap on axis 0, likewise
     alignas(64) int32_t outside[block_points];    // nonzero where not every tap is inside
     int inside_count, void_count;
     int void_point[block_points];  // points that read nothing but `fill`
+    // The weights of all points, where the points inside are not interpolated from their fractions alone.
+    alignas(64) Real weight[D][max_taps][block_points];
+    alignas(64) Real slope[D][max_taps][block_points];
+    // Those on the last axis once more, the taps of a point side by side, `lane_count` of them (see rows.hpp).
+    alignas(64) Real row_weight[block_points * max_taps];
+    alignas(64) Real row_slope[block_points * max_taps];
     EdgeTaps<Real, D> edge;
+};
+
+// How the points inside are read.
+enum class Way {
+    nearest,  // one sample
+    linear,   // two samples an axis, from the fractions
+    taps      // weights of any number of samples
 };
 
 // How the axes of the image are read.
@@ -46,31 +60,45 @@ struct View {
     int64_t stride[D];
     int taps[D];
     Interpolation interpolation[D];
+    double parameter[D];
     Border border[D];
     bool crop;
-    bool direct;        // nearest or linear on all axes: points inside need no weights
+    Way way;
+    bool slopes;        // wanted beside the weights
+    bool rows;          // taps, whose samples lie side by side on the last axis
+    bool pixels;        // linear, all channels of a pixel at once (pixels.hpp)
+    int32_t room;       // samples of the last axis that must follow a point's first tap: its taps, or a vector's lanes
     bool small_offset;  // every offset fits an int32
     int32_t margin;     // samples of fill around the image: 1 in a copy that has them (margin.hpp), 0 elsewhere
 };
 
+// As many samples as a vector of the taps on an axis has.
+inline int lane_count(int taps) { return taps <= 4 ? 4 : 8; }
+
 template <int D>
-View<D> view_of(const Plan& plan, const Image& image) {
+View<D> view_of(const Plan& plan, const Image& image, bool slopes) {
     View<D> view;
+    view.slopes = slopes;
     view.margin = 0;
+    view.pixels = false;
     view.crop = plan.crop;
-    view.direct = true;
+    bool uniform = true;
     double reach = 0;
     for (int d = 0; d < D; ++d) {
         view.size[d] = image.size[d];
         view.stride[d] = image.stride[d];
         view.interpolation[d] = plan.interpolation[d];
+        view.parameter[d] = plan.parameter[d];
         view.border[d] = plan.border[d];
         view.taps[d] = tap_count(plan.interpolation[d]);
-        view.direct =
-            view.direct && plan.interpolation[d] == plan.interpolation[0] &&
-            (plan.interpolation[d] == Interpolation::nearest || plan.interpolation[d] == Interpolation::linear);
+        uniform = uniform && plan.interpolation[d] == plan.interpolation[0];
         reach += static_cast<double>(image.size[d]) * std::fabs(static_cast<double>(image.stride[d]));
     }
+    view.way = Way::taps;
+    if (uniform && plan.interpolation[0] == Interpolation::nearest) view.way = Way::nearest;
+    if (uniform && plan.interpolation[0] == Interpolation::linear) view.way = Way::linear;
+    view.rows = view.way == Way::taps && view.stride[D - 1] == 1;
+    view.room = view.rows ? lane_count(view.taps[D - 1]) : view.taps[D - 1];
     view.small_offset = reach < 2147483647.0;
     return view;
 }
@@ -88,18 +116,18 @@ void corner_offsets(const View<D>& view, int64_t* offset) {
 
 // Gives every point the offset of its first tap, held onto the image, and marks the points whose taps are not all
 // inside. Returns whether there are any. `Offset` holds every offset.
-template <bool nearest, class Offset, class Real, int D>
+template <Way way, class Offset, class Real, int D>
 bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
     const int count = padded(cells.position.count);
     int32_t last[D], any = 0;
     Offset stride[D];
-    bool fits = true;
+    bool fits = view.interpolation[0] != Interpolation::label;
     for (int d = 0; d < D; ++d) {
-        last[d] = static_cast<int32_t>(view.size[d] - view.taps[d]);
+        last[d] = static_cast<int32_t>(view.size[d] - (d == D - 1 ? view.room : view.taps[d]));
         stride[d] = static_cast<Offset>(view.stride[d]);
         fits = fits && last[d] >= 0;
     }
-    if (!fits || !view.direct) {
+    if (!fits) {
         for (int i = 0; i < count; ++i) {
             cells.outside[i] = 1;
             cells.offset[i] = 0;
@@ -113,7 +141,8 @@ bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
         Offset offset = 0;
         for (int d = 0; d < D; ++d) {
             int32_t k = cells.position.floor[d][i] + margin;
-            if (nearest) k += first_tap(Interpolation::nearest, cells.position.fraction[d][i]);
+            if (way == Way::nearest) k += first_tap(1, cells.position.fraction[d][i]);
+            if (way == Way::taps) k += first_tap(view.taps[d], cells.position.fraction[d][i]);
             outside |= static_cast<uint32_t>(k) > static_cast<uint32_t>(last[d]);
             k = k > 0 ? k : 0;
             k = k < last[d] ? k : last[d];
@@ -126,7 +155,7 @@ bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
         any |= outside;
     }
     // A crop may end between a point and the sample nearest to it.
-    if (nearest && view.crop)
+    if (way != Way::linear && view.crop)
         for (int d = 0; d < D; ++d)
             for (int i = 0; i < count; ++i) {
                 cells.outside[i] |=
@@ -136,12 +165,14 @@ bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
     return any != 0;
 }
 
-template <class Real, int D>
+template <class Offset, class Real, int D>
 bool find_offsets(const View<D>& view, Cells<Real, D>& cells) {
-    const bool nearest = view.interpolation[0] == Interpolation::nearest;
-    if (view.small_offset)
-        return nearest ? find_offsets<true, int32_t>(view, cells) : find_offsets<false, int32_t>(view, cells);
-    return nearest ? find_offsets<true, int64_t>(view, cells) : find_offsets<false, int64_t>(view, cells);
+    switch (view.way) {
+        case Way::nearest: return find_offsets<Way::nearest, Offset>(view, cells);
+        case Way::linear: return find_offsets<Way::linear, Offset>(view, cells);
+        case Way::taps: break;
+    }
+    return find_offsets<Way::taps, Offset>(view, cells);
 }
 
 // Lists where flag, which is 0 or 1, is 1.
@@ -166,7 +197,7 @@ void find_edges(const View<D>& view, Cells<Real, D>& cells) {
         if (view.border[d] == Border::constant) {
             const int32_t low = -view.taps[d];
             for (int i = 0; i < count; ++i) {
-                const int32_t first = floor[i] + first_tap(view.interpolation[d], fraction[i]);
+                const int32_t first = floor[i] + first_tap(view.taps[d], fraction[i]);
                 beyond[i] |= (first <= low) | (first >= size);
             }
         }
@@ -174,12 +205,28 @@ void find_edges(const View<D>& view, Cells<Real, D>& cells) {
             for (int i = 0; i < count; ++i)
                 beyond[i] |= (floor[i] < 0) | (floor[i] > size - 1) | ((floor[i] == size - 1) & (fraction[i] > 0));
     }
+    alignas(64) int32_t on_edge[block_points];
     for (int i = 0; i < count; ++i) {
         beyond[i] &= cells.outside[i];
-        cells.outside[i] &= ~beyond[i];
+        on_edge[i] = cells.outside[i] & ~beyond[i];
     }
-    cells.edge.count = list_nonzero(cells.outside, count, cells.edge.point);
+    cells.edge.count = list_nonzero(on_edge, count, cells.edge.point);
     cells.void_count = list_nonzero(beyond, count, cells.void_point);
+}
+
+// Points that are not inside stand in for one that is: they are read and written along with the others, to no effect,
+// and must not touch memory that no other point needs.
+template <class Real, int D>
+void hide_outside(Cells<Real, D>& cells) {
+    const int count = padded(cells.position.count);
+    int inside = 0;
+    while (cells.outside[inside]) ++inside;
+    const int64_t offset = cells.offset[inside];
+    const int32_t row = cells.first_row[inside];
+    for (int i = 0; i < count; ++i) {
+        cells.offset[i] = cells.outside[i] ? offset : cells.offset[i];
+        cells.first_row[i] = cells.outside[i] ? row : cells.first_row[i];
+    }
 }
 
 // The taps of the edge points.
@@ -194,11 +241,12 @@ void find_edge_taps(const View<D>& view, Cells<Real, D>& cells) {
     for (int d = 0; d < D; ++d) {
         for (int e = 0; e < count; ++e) {
             fraction[e] = cells.position.fraction[d][edge.point[e]];
-            first[e] = cells.position.floor[d][edge.point[e]] + first_tap(view.interpolation[d], fraction[e]);
+            first[e] = cells.position.floor[d][edge.point[e]] + first_tap(view.taps[d], fraction[e]);
             kept[d][e] = kept_slope[d][e] = 0;
             all_inside[e] = 1;
         }
-        basis<Real, block_points>(view.interpolation[d], fraction, count, edge.weight[d], edge.slope[d]);
+        basis<Real, block_points>(view.interpolation[d], view.parameter[d], fraction, count, edge.weight[d],
+                                  edge.slope[d]);
         for (int t = 0; t < view.taps[d]; ++t) {
             for (int e = 0; e < count; ++e) k[e] = first[e] + t;
             map_taps(view.border[d], static_cast<int32_t>(view.size[d]), k, count, sample, inside);
@@ -211,9 +259,7 @@ void find_edge_taps(const View<D>& view, Cells<Real, D>& cells) {
                 kept_slope[d][e] += slope[e];
                 all_inside[e] &= inside[e];
             }
-            for (int e = 0; e < count; ++e) edge.offset[d][t][e] = sample[e] * view.stride[d];
-            if (d == 0)
-                for (int e = 0; e < count; ++e) edge.row[t][e] = sample[e];
+            for (int e = 0; e < count; ++e) edge.sample[d][t][e] = sample[e];
         }
         // The sums are known where no tap is lost: rounding must not leave a trace of `fill` there.
         for (int e = 0; e < count; ++e) {
@@ -234,6 +280,35 @@ void find_edge_taps(const View<D>& view, Cells<Real, D>& cells) {
     }
 }
 
+// The tables of the taps, one after the other in memory for each point; zeros fill up its lanes.
+template <class Real, int lanes>
+void store_side_by_side(const Real (*table)[block_points], int taps, int count, Real* row) {
+    using S = Simd<Real>;
+    for (int i = 0; i < count; i += S::width) {
+        typename S::Vector v[lanes];
+        for (int t = 0; t < lanes; ++t) v[t] = t < taps ? S::load(table[t] + i) : typename S::Vector{};
+        side_by_side<Real, lanes>(v);
+        for (int t = 0; t < lanes; ++t) S::store(row + i * lanes + t * S::width, v[t]);
+    }
+}
+
+// The weights of all points.
+template <class Real, int D>
+void find_weights(const View<D>& view, Cells<Real, D>& cells) {
+    const int end = padded(cells.position.count);
+    for (int d = 0; d < D; ++d)
+        basis<Real, block_points>(view.interpolation[d], view.parameter[d], cells.position.fraction[d], end,
+                                  cells.weight[d], view.slopes ? cells.slope[d] : nullptr);
+    const auto in_lanes = [&](const Real(*table)[block_points], Real* row) {
+        if (lane_count(view.taps[D - 1]) == 4)
+            store_side_by_side<Real, 4>(table, view.taps[D - 1], end, row);
+        else
+            store_side_by_side<Real, 8>(table, view.taps[D - 1], end, row);
+    };
+    if (view.rows) in_lanes(cells.weight[D - 1], cells.row_weight);
+    if (view.rows && view.slopes) in_lanes(cells.slope[D - 1], cells.row_slope);
+}
+
 // Everything about the taps of a block whose positions are known.
 template <class Real, int D>
 void find_cells(const View<D>& view, Cells<Real, D>& cells) {
@@ -243,7 +318,7 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
             cells.position.floor[d][i] = 0;
             cells.position.fraction[d][i] = 0;
         }
-    const bool any = find_offsets(view, cells);
+    const bool any = view.small_offset ? find_offsets<int32_t>(view, cells) : find_offsets<int64_t>(view, cells);
     for (int i = count; i < end; ++i) cells.outside[i] = 0;
     cells.edge.count = cells.void_count = 0;
     if (any && view.margin)
@@ -252,31 +327,96 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
         find_edges(view, cells);
     if (cells.edge.count) find_edge_taps(view, cells);
     cells.inside_count = count - cells.edge.count - cells.void_count;
+    if (any && cells.inside_count > 0 && cells.inside_count < count) hide_outside(cells);
+    if (cells.inside_count > 0 && view.way == Way::taps) find_weights(view, cells);
 }
 
-// Calls visit(offset, weight) for the taps of edge point e; on axis `along` (-1: none) slopes take the place of
-// weights. Taps of weight zero are passed over, so that a NaN there does not spread.
-template <class Real, int D, int axis = 0, class Visit>
-inline void for_each_tap(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, int along, int64_t offset,
-                         Real weight, Visit& visit) {
+// Calls visit(offset, weight) for the taps of a point; on axis `along` (-1: none) slopes take the place of weights.
+// Taps of weight zero are passed over, so that a NaN there does not spread. `Taps` gives weight(axis, t), slope(axis,
+// t) and offset(axis, t).
+template <class Real, int D, int axis = 0, class Taps, class Visit>
+inline void for_each_tap(const View<D>& view, const Taps& taps, int along, int64_t offset, Real weight, Visit& visit) {
     for (int t = 0; t < view.taps[axis]; ++t) {
-        const Real product = weight * (along == axis ? edge.slope[axis][t][e] : edge.weight[axis][t][e]);
+        const Real product = weight * (along == axis ? taps.slope(axis, t) : taps.weight(axis, t));
         if (product == 0) continue;
+        const int64_t there = offset + taps.offset(axis, t);
         if constexpr (axis + 1 == D)
-            visit(offset + edge.offset[axis][t][e], product);
+            visit(there, product);
         else
-            for_each_tap<Real, D, axis + 1>(view, edge, e, along, offset + edge.offset[axis][t][e], product, visit);
+            for_each_tap<Real, D, axis + 1>(view, taps, along, there, product, visit);
     }
 }
 
-// The value at edge point e, or its slope along an axis.
-template <class T, class Real, int D>
-inline Real edge_sum(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, int along, const T* image, Real fill) {
-    const Real fill_share = along < 0 ? edge.fill_weight[e] : edge.fill_slope[along][e];
-    Real sum = fill_share == 0 ? Real(0) : fill_share * fill;
-    auto add = [&](int64_t offset, Real weight) { sum += weight * static_cast<Real>(image[offset]); };
-    for_each_tap<Real, D>(view, edge, e, along, 0, Real(1), add);
+// The taps of edge point e.
+template <class Real, int D>
+struct TapsAtEdge {
+    const View<D>& view;
+    const EdgeTaps<Real, D>& edge;
+    int e;
+    Real weight(int d, int t) const { return edge.weight[d][t][e]; }
+    Real slope(int d, int t) const { return edge.slope[d][t][e]; }
+    int64_t offset(int d, int t) const { return edge.sample[d][t][e] * view.stride[d]; }
+    int64_t row(int t) const { return edge.sample[0][t][e]; }
+};
+
+// The taps of point i, which lies inside, from the first one on.
+template <class Real, int D>
+struct TapsInside {
+    const View<D>& view;
+    const Cells<Real, D>& cells;
+    int i;
+    Real weight(int d, int t) const {
+        if (view.way == Way::taps) return cells.weight[d][t][i];
+        if (view.way == Way::nearest) return 1;
+        return t ? cells.position.fraction[d][i] : 1 - cells.position.fraction[d][i];
+    }
+    Real slope(int d, int t) const {
+        if (view.way == Way::taps) return cells.slope[d][t][i];
+        if (view.way == Way::nearest) return 0;
+        return static_cast<Real>(2 * t - 1);
+    }
+    int64_t offset(int d, int t) const { return t * view.stride[d]; }
+    int64_t row(int t) const { return cells.first_row[i] + t; }
+};
+
+// The value at one point, or its slope along an axis, a tap at a time.
+template <class T, class Real, int D, class Taps>
+inline Real tap_sum(const View<D>& view, const Taps& taps, int along, const T* image) {
+    Real sum = 0;
+    auto add = [&](int64_t offset, Real weight) { sum += weight * to_real<Real>(image[offset]); };
+    for_each_tap<Real, D>(view, taps, along, 0, Real(1), add);
     return sum;
+}
+
+// The values at the edge points and beyond, or their slopes along an axis; those of two points are `step` apart.
+template <class T, class Real, int D>
+void read_edges(const View<D>& view, const Cells<Real, D>& cells, const T* image, Real fill, int along, Real* out,
+                int step = 1) {
+    const EdgeTaps<Real, D>& edge = cells.edge;
+    for (int e = 0; e < edge.count; ++e) {
+        const Real fill_share = along < 0 ? edge.fill_weight[e] : edge.fill_slope[along][e];
+        const Real sum = tap_sum<T, Real>(view, TapsAtEdge<Real, D>{view, edge, e}, along, image);
+        out[edge.point[e] * step] = fill_share == 0 ? sum : sum + fill_share * fill;
+    }
+    for (int e = 0; e < cells.void_count; ++e) out[cells.void_point[e] * step] = along < 0 ? fill : Real(0);
+}
+
+// Whether all of `n` values are finite.
+template <class Real>
+inline bool all_finite(const Real* value, int n) {
+    int strange = 0;
+    for (int i = 0; i < n; ++i) strange |= !(value[i] - value[i] == 0);
+    return !strange;
+}
+
+// Sums over whole vectors of taps let a sample spread that is NaN or infinite, though its weight be zero: points inside
+// whose sum is not finite are summed again, a tap at a time.
+template <class T, class Real, int D>
+void mend_inside(const View<D>& view, const Cells<Real, D>& cells, const T* image, int along, Real* out, int step = 1) {
+    const auto is_strange = [&](int i) { return !(out[i * step] - out[i * step] == 0); };
+    for (int i = 0; i < cells.position.count; ++i)
+        if (is_strange(i) && !cells.outside[i])
+            out[i * step] = tap_sum<T, Real>(view, TapsInside<Real, D>{view, cells, i}, along, image + cells.offset[i]);
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "pool.hpp"
@@ -41,7 +42,12 @@ std::atomic<const InstructionSet*>& active() {
 
 const Kernels& kernels() { return *active().load()->kernels; }
 
-int64_t samples_per_point(const Plan& plan) { return int64_t(1) << plan.ndim; }
+// A measure of the work at a point: the taps of the most usual interpolation, or more.
+int64_t samples_per_point(const Plan& plan) {
+    int64_t samples = 1;
+    for (int d = 0; d < plan.ndim; ++d) samples *= plan.interpolation[d] > Interpolation::linear ? 4 : 2;
+    return samples;
+}
 
 int64_t work_of(const Call& call, int64_t channels) {
     return call.batch * point_count(call.lattice) * (channels + 1) * samples_per_point(call.plan) / 2;
@@ -205,6 +211,35 @@ void backward(const Call& given) {
         else
             reduce_matrix<double>(call);
     }
+}
+
+void winners(const Call& call, int64_t* winner) {
+    parallel_for(call.batch, work_of(call, 1), [&](int64_t batch) { kernels().winners(call, batch, winner); });
+}
+
+void solve(const LinePass& pass) {
+    const int64_t work = pass.outer * pass.n * pass.inner;
+    if (work == 0) return;
+    if (pass.inner > 1) {
+        parallel_for(pass.outer * ((pass.inner + strip_lines - 1) / strip_lines), work,
+                     [&](int64_t task) { kernels().solve(pass, task, nullptr); });
+        return;
+    }
+    const size_t scratch = static_cast<size_t>(pass.n * scratch_lanes * size_of(pass.dtype));
+    const bool few_lines = pass.outer < 4;
+    parallel_for((pass.outer + line_group - 1) / line_group, work, [&](int64_t task) {
+        std::unique_ptr<char[]> memory(few_lines ? nullptr : new char[scratch]);
+        kernels().solve(pass, task, memory.get());
+    });
+}
+
+void resample(const ResamplePass& pass, int64_t outer) {
+    constexpr int64_t rows = 16;
+    const int64_t groups = (pass.table.out_size + rows - 1) / rows;
+    parallel_for(outer * groups, outer * pass.table.out_size * pass.inner * pass.table.taps, [&](int64_t task) {
+        const int64_t begin = task % groups * rows, end = begin + rows;
+        kernels().resample(pass, task / groups, begin, end < pass.table.out_size ? end : pass.table.out_size);
+    });
 }
 
 }  // namespace pullback

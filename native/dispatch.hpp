@@ -15,5 +15,12 @@ void pull(const Call& call);
 void gradient(const Call& call);
 // Writes call.grad_image and call.grad_geometry; either may have null data, and is then left out.
 void backward(const Call& call);
+// Writes the flat index of the point that reaches each sample with the largest importance, or -1; call.grad_image is
+// scratch, and `winner` of its shape.
+void winners(const Call& call, int64_t* winner);
+// Filters the lines along an axis of a contiguous array, in place.
+void solve(const LinePass& pass);
+// Resamples an axis of `outer` arrays.
+void resample(const ResamplePass& pass, int64_t outer);
 
 }  // namespace pullback

@@ -2,26 +2,22 @@
 // axis.
 #pragma once
 
-#include "cells.hpp"
-#include "simd.hpp"
+#include "pull.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
 // As pull_linear, carrying along the slope on every axis already passed.
-template <class T, class Real, int D, bool adjacent>
-void jet_linear(const View<D>& view, const Cells<Real, D>& cells, const T* image, Real (*slope)[block_points]) {
+template <class Real, int D, class Load>
+inline void jet_linear(const Cells<Real, D>& cells, Load load, Real (*slope)[block_points]) {
     using S = Simd<Real>;
     constexpr int edges = 1 << (D - 1);
-    int64_t edge_offset[edges];
-    corner_offsets<D, D - 1>(view, edge_offset);
-    const int64_t step = view.stride[D - 1];
     for (int i = 0; i < cells.position.count; i += S::width) {
         typename S::Vector v[edges], s[D][edges];
         typename S::Vector f = S::load(cells.position.fraction[D - 1] + i);
         for (int r = 0; r < edges; ++r) {
             typename S::Vector left, right;
-            load_neighbours<T, Real, adjacent>(image + edge_offset[r], cells.offset + i, step, left, right);
+            load(r, i, left, right);
             s[D - 1][r] = right - left;
             v[r] = lerp(left, right, f);
         }
@@ -37,25 +33,57 @@ void jet_linear(const View<D>& view, const Cells<Real, D>& cells, const T* image
     }
 }
 
+template <class Real, int D>
+void jet_linear(const View<D>& view, const Cells<Real, D>& cells, Source source, Real (*slope)[block_points]) {
+    using S = Simd<Real>;
+    if (view.stride[D - 1] == 1 && source.dtype == dtype_of_real<Real>) {
+        int64_t edge_offset[1 << (D - 1)];
+        corner_offsets<D, D - 1>(view, edge_offset);
+        const Real* image = source.as<Real>();
+        jet_linear(
+            cells,
+            [&](int r, int i, typename S::Vector& left, typename S::Vector& right) {
+                load_neighbours<Real, Real>(image + edge_offset[r], cells.offset + i, left, right);
+            },
+            slope);
+        return;
+    }
+    alignas(64) Real corner[1 << D][block_points];
+    gather_corners(view, cells, source, corner);
+    jet_linear(
+        cells,
+        [&](int r, int i, typename S::Vector& left, typename S::Vector& right) {
+            left = S::load(corner[2 * r] + i);
+            right = S::load(corner[2 * r + 1] + i);
+        },
+        slope);
+}
+
 // The slopes of one channel at a block of points, per step of the image's index.
-template <class T, class Real, int D>
-void jet_block(const View<D>& view, const Cells<Real, D>& cells, const T* image, Real fill,
+template <class Real, int D>
+void jet_block(const View<D>& view, const Cells<Real, D>& cells, Source source, Real fill,
                Real (*slope)[block_points]) {
-    if (view.direct && view.interpolation[0] == Interpolation::nearest) {
+    if (view.way == Way::nearest || view.interpolation[0] == Interpolation::label) {
         for (int d = 0; d < D; ++d)
             for (int i = 0; i < cells.position.count; ++i) slope[d][i] = 0;
         return;
     }
     if (cells.inside_count > 0) {
-        if (view.stride[D - 1] == 1)
-            jet_linear<T, Real, D, true>(view, cells, image, slope);
+        if (view.way == Way::linear)
+            jet_linear(view, cells, source, slope);
+        else if (view.rows && source.dtype == dtype_of_real<Real>)
+            read_rows<Real, Real, D, true>(view, cells, source.as<Real>(), slope);
         else
-            jet_linear<T, Real, D, false>(view, cells, image, slope);
+            for (int d = 0; d < D; ++d) read_taps(view, cells, source, d, slope[d]);
     }
-    for (int e = 0; e < cells.edge.count; ++e)
-        for (int d = 0; d < D; ++d) slope[d][cells.edge.point[e]] = edge_sum(view, cells.edge, e, d, image, fill);
-    for (int e = 0; e < cells.void_count; ++e)
-        for (int d = 0; d < D; ++d) slope[d][cells.void_point[e]] = 0;
+    with_type(source.dtype, [&](auto sample) {
+        const auto* image = source.as<decltype(sample)>();
+        for (int d = 0; d < D; ++d) {
+            if (cells.inside_count > 0 && view.way == Way::taps && !all_finite(slope[d], cells.position.count))
+                mend_inside(view, cells, image, d, slope[d]);
+            read_edges(view, cells, image, fill, d, slope[d]);
+        }
+    });
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

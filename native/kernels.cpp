@@ -5,10 +5,15 @@
 
 #include "jet.hpp"
 #include "margin.hpp"
+#include "pixels.hpp"
+#include "prefilter.hpp"
 #include "pull.hpp"
 #include "push.hpp"
 #include "reduce.hpp"
+#include "resample.hpp"
+#include "select.hpp"
 #include "values.hpp"
+#include "winners.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
@@ -24,15 +29,9 @@ void for_each_block(const Lattice& lattice, int64_t chunk, Visit visit) {
         visit(begin, static_cast<int>(end - begin < block_points ? end - begin : block_points));
 }
 
-template <class T>
-const T* channel_of(const Image& image, int64_t batch, int64_t channel) {
-    return static_cast<const T*>(image.data) + (image.batch == 1 ? 0 : batch * image.batch_stride) +
-           channel * image.channel_stride;
-}
-
-template <class Real>
-Real fill_of(const Call& call, int64_t channel) {
-    return static_cast<Real>(call.fill[call.fill_count == 1 ? 0 : channel]);
+Source channel_of(const Image& image, int64_t batch, int64_t channel) {
+    const int64_t at = (image.batch == 1 ? 0 : batch * image.batch_stride) + channel * image.channel_stride;
+    return {static_cast<const char*>(image.data) + at * size_of(image.dtype), image.dtype};
 }
 
 // Copies with a margin, all channels of some batch entries, one after the other; or of one image that all entries
@@ -44,23 +43,29 @@ struct Copies {
     Real* channel(int64_t batch, int64_t c) const {
         return data + ((entries == 1 ? 0 : batch - first_entry) * channels + c) * samples;
     }
+    Source source(int64_t batch, int64_t c) const {
+        return {reinterpret_cast<const char*>(channel(batch, c)), dtype_of_real<Real>};
+    }
 };
 
-template <class T, class Real, int D>
+template <class Real, int D>
 void copy_entries(const Call& call, const View<D>& view, const View<D>& framed, const Copies<Real, D>& copies) {
-    for (int64_t b = copies.first_entry; b < copies.first_entry + copies.entries; ++b)
-        for (int64_t c = 0; c < call.image.channels; ++c)
-            copy_with_margin(view, framed, channel_of<T>(call.image, b, c), fill_of<Real>(call, c),
-                             copies.channel(b, c));
+    with_type(call.image.dtype, [&](auto sample) {
+        for (int64_t b = copies.first_entry; b < copies.first_entry + copies.entries; ++b)
+            for (int64_t c = 0; c < call.image.channels; ++c)
+                copy_with_margin(view, framed, channel_of(call.image, b, c).template as<decltype(sample)>(),
+                                 fill_of<Real>(call, c), copies.channel(b, c));
+    });
 }
 
 // How many images the entries [begin, end) of the batch have.
 int64_t images_of(const Image& image, int64_t begin, int64_t end) { return image.batch == 1 ? 1 : end - begin; }
 
 // Writes the values of a chunk for some batch entries, reading channel c of entry b at source(b, c).
-template <class Real, int D, class Source>
+template <class Real, int D, class SourceOf>
 void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk, const View<D>& view,
-                Source source) {
+                SourceOf source) {
+    const bool pixels = view.pixels;
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
     alignas(64) Real value[block_points];
@@ -69,10 +74,18 @@ void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_
         if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
         for (int64_t b = batch_begin; b < batch_end; ++b) {
             const int64_t start = b * call.values.batch_stride;
-            prefetch_values(call.lattice, call.values, start, begin, count);
             locate(call, b, begin, local, cells.position);
             find_cells(view, cells);
+            const int64_t shift = shift_of_rows<D>(call, b, begin, view.stride);
+            if (pixels) {
+                prefetch_values(call.lattice, call.values, start, begin, count, call.image.channels);
+                prefetch_samples(cells, source(b, 0), shift, 4);
+                pull_all_pixels(call, view, cells, start, begin, [&](int64_t c) { return source(b, c); });
+                continue;
+            }
             for (int64_t c = 0; c < call.image.channels; ++c) {
+                prefetch_values(call.lattice, call.values, start + c * call.values.channel_stride, begin, count);
+                if (view.margin == 0) prefetch_samples(cells, source(b, c), shift);
                 pull_block(view, cells, source(b, c), fill_of<Real>(call, c), value);
                 store_values(call.lattice, call.values, start + c * call.values.channel_stride, begin, count, value);
             }
@@ -80,26 +93,71 @@ void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_
     });
 }
 
-template <class T, class Real, int D>
+// Copies of samples, for interpolations that select them and results of the image's dtype.
+template <class Real, int D>
+void select_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk, const View<D>& view) {
+    Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
+    for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+        cells.position.count = count;
+        if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
+        for (int64_t b = batch_begin; b < batch_end; ++b) {
+            locate(call, b, begin, local, cells.position);
+            find_cells(view, cells);
+            for (int64_t c = 0; c < call.image.channels; ++c)
+                with_type(call.image.dtype, [&](auto sample) {
+                    using T = decltype(sample);
+                    T fill, out[block_points];
+                    round_to(fill_of<double>(call, c), fill);
+                    const T* image = channel_of(call.image, b, c).template as<T>();
+                    if constexpr (std::numeric_limits<T>::is_integer || std::is_same<T, Boolean>::value) {
+                        if (call.plan.interpolation[0] == Interpolation::label)
+                            select_label<T, Real>(view, cells, image, fill, out);
+                        else
+                            select_nearest<T, Real>(view, cells, image, fill, out);
+                    } else {
+                        select_nearest<T, Real>(view, cells, image, fill, out);
+                    }
+                    copy_values(call.lattice, call.values,
+                                b * call.values.batch_stride + c * call.values.channel_stride, begin, count, out);
+                });
+        }
+    });
+}
+
+bool selects(const Call& call) {
+    for (int d = 0; d < call.plan.ndim; ++d)
+        if (!is_selection(call.plan.interpolation[d]) || call.plan.interpolation[d] != call.plan.interpolation[0])
+            return false;
+    return call.values.dtype == call.image.dtype;
+}
+
+template <class Real, int D>
 void pull(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk) {
-    const View<D> view = view_of<D>(call.plan, call.image);
+    View<D> view = view_of<D>(call.plan, call.image, false);
+    if (selects(call)) {
+        select_chunk<Real>(call, batch_begin, batch_end, chunk, view);
+        return;
+    }
     if (!uses_margin(call, call.image)) {
+        view.pixels = reads_pixels(view, call.image);
+        if (view.pixels && call.image.channels < pixel_lanes) ++view.room;
         pull_chunk<Real>(call, batch_begin, batch_end, chunk, view,
-                         [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); });
+                         [&](int64_t b, int64_t c) { return channel_of(call.image, b, c); });
         return;
     }
     const View<D> framed = with_margin(view);
     alignas(64) Real memory[margin_samples];
     const Copies<Real, D> copies{batch_begin, images_of(call.image, batch_begin, batch_end), call.image.channels,
                                  samples_of(framed), memory};
-    copy_entries<T>(call, view, framed, copies);
+    copy_entries(call, view, framed, copies);
     pull_chunk<Real>(call, batch_begin, batch_end, chunk, framed,
-                     [&](int64_t b, int64_t c) { return copies.channel(b, c); });
+                     [&](int64_t b, int64_t c) { return copies.source(b, c); });
 }
 
-template <class T, class Real, int D>
+template <class Real, int D>
 void gradient(const Call& call, int64_t batch, int64_t chunk) {
-    const View<D> view = view_of<D>(call.plan, call.image);
+    const View<D> view = view_of<D>(call.plan, call.image, true);
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
     alignas(64) Real slope[D][block_points];
@@ -109,7 +167,7 @@ void gradient(const Call& call, int64_t batch, int64_t chunk) {
         locate(call, batch, begin, local, cells.position);
         find_cells(view, cells);
         for (int64_t c = 0; c < call.image.channels; ++c) {
-            jet_block(view, cells, channel_of<T>(call.image, batch, c), fill_of<Real>(call, c), slope);
+            jet_block(view, cells, channel_of(call.image, batch, c), fill_of<Real>(call, c), slope);
             for (int d = 0; d < D; ++d) {
                 const Real scale = static_cast<Real>(call.plan.scale_in[d]);
                 for (int i = 0; i < count; ++i) slope[d][i] *= scale;
@@ -187,12 +245,12 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
 
 // A task that asks for both gradients relies on the image and its gradient having the same strides. On copies with a
 // margin, a task has at most entries_per_task batch entries, or scatters all of the batch to one image.
-template <class T, class Real, int D>
+template <class Real, int D>
 void backward(const Call& call, const BackwardTask& task) {
     const Image& image = task.geometry ? call.image : call.grad_image;
-    const View<D> view = view_of<D>(call.plan, image);
+    const View<D> view = view_of<D>(call.plan, image, task.geometry);
     const auto target = [&](int64_t b, int64_t c) {
-        return const_cast<Real*>(channel_of<Real>(call.grad_image, b, c));
+        return const_cast<Real*>(channel_of(call.grad_image, b, c).template as<Real>());
     };
     const int64_t images = images_of(call.grad_image, task.batch_begin, task.batch_end);
     if (!uses_margin(call, image)) {
@@ -201,7 +259,7 @@ void backward(const Call& call, const BackwardTask& task) {
                 for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
                     clear_band(view, {task.band_begin, task.band_end, false}, target(b, c));
         backward_task<Real>(
-            call, task, view, [&](int64_t b, int64_t c) { return channel_of<T>(call.image, b, c); }, target);
+            call, task, view, [&](int64_t b, int64_t c) { return channel_of(call.image, b, c); }, target);
         return;
     }
     const View<D> framed = with_margin(view);
@@ -210,11 +268,11 @@ void backward(const Call& call, const BackwardTask& task) {
     const Copies<Real, D> copies{task.batch_begin, images_of(call.image, task.batch_begin, task.batch_end),
                                  image.channels, samples, memory};
     const Copies<Real, D> targets{task.batch_begin, images, image.channels, samples, scattered};
-    if (task.geometry) copy_entries<T>(call, view, framed, copies);
+    if (task.geometry) copy_entries(call, view, framed, copies);
     if (task.image)
         for (int64_t i = 0; i < images * targets.channels * samples; ++i) scattered[i] = 0;
     backward_task<Real>(
-        call, task, framed, [&](int64_t b, int64_t c) { return copies.channel(b, c); },
+        call, task, framed, [&](int64_t b, int64_t c) { return copies.source(b, c); },
         [&](int64_t b, int64_t c) { return targets.channel(b, c); });
     if (task.image)
         for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
@@ -222,57 +280,81 @@ void backward(const Call& call, const BackwardTask& task) {
                 copy_without_margin(view, framed, targets.channel(b, c), target(b, c));
 }
 
-template <class T, class Real>
-struct Typed {
-    static void pull(const Call& call, int64_t begin, int64_t end, int64_t chunk) {
-        switch (call.plan.ndim) {
-            case 1: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 1>(call, begin, end, chunk);
-            case 2: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 2>(call, begin, end, chunk);
-            case 3: return PULLBACK_ISA_NAMESPACE::pull<T, Real, 3>(call, begin, end, chunk);
-        }
-    }
-    static void gradient(const Call& call, int64_t batch, int64_t chunk) {
-        switch (call.plan.ndim) {
-            case 1: return PULLBACK_ISA_NAMESPACE::gradient<T, Real, 1>(call, batch, chunk);
-            case 2: return PULLBACK_ISA_NAMESPACE::gradient<T, Real, 2>(call, batch, chunk);
-            case 3: return PULLBACK_ISA_NAMESPACE::gradient<T, Real, 3>(call, batch, chunk);
-        }
-    }
-    static void backward(const Call& call, const BackwardTask& task) {
-        switch (call.plan.ndim) {
-            case 1: return PULLBACK_ISA_NAMESPACE::backward<T, Real, 1>(call, task);
-            case 2: return PULLBACK_ISA_NAMESPACE::backward<T, Real, 2>(call, task);
-            case 3: return PULLBACK_ISA_NAMESPACE::backward<T, Real, 3>(call, task);
-        }
-    }
+// grad_image holds the importance of the winners found so far.
+template <class Real, int D>
+void winners(const Call& call, int64_t batch, int64_t* winner) {
+    const View<D> view = view_of<D>(call.plan, call.grad_image, false);
+    Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
+    alignas(64) Real importance[block_points];
+    Real* best = const_cast<Real*>(channel_of(call.grad_image, batch, 0).template as<Real>());
+    int64_t* won = winner + batch * call.grad_image.batch_stride;
+    for (int64_t i = 0; i < samples_of(view); ++i) won[i] = -1;
+    for (int64_t chunk = 0; chunk < chunk_count(call.lattice); ++chunk)
+        for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+            cells.position.count = count;
+            if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
+            locate(call, batch, begin, local, cells.position);
+            find_cells(view, cells);
+            load_values(call.lattice, call.values, batch * call.values.batch_stride, begin, count, importance);
+            offer_block(view, cells, importance, begin, best, won);
+        });
+}
+
+// Calls visit(real, ndim) with a value of the type that sums are formed in, and the number of axes as a type.
+template <int value>
+struct Number {
+    static constexpr int ndim = value;
 };
 
-// Runs visit(Typed<T, Real>) for the dtype of the samples and the type that they are summed in.
 template <class Visit>
-void with_types(DType dtype, Visit visit) {
-    switch (dtype) {
-        case DType::u8: return visit(Typed<uint8_t, float>());
-        case DType::f32: return visit(Typed<float, float>());
-        case DType::f64: return visit(Typed<double, double>());
-    }
+void with_kind(const Call& call, DType dtype, Visit visit) {
+    const auto with_ndim = [&](auto real) {
+        switch (call.plan.ndim) {
+            case 1: return visit(real, Number<1>());
+            case 2: return visit(real, Number<2>());
+            default: return visit(real, Number<3>());
+        }
+    };
+    if (is_summed_in_double(dtype))
+        with_ndim(double());
+    else
+        with_ndim(float());
 }
 
 void pull_any(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk) {
-    with_types(call.image.dtype, [&](auto typed) { typed.pull(call, batch_begin, batch_end, chunk); });
+    // A label is chosen by sums of weights, of which equals must come out equal.
+    const bool label = call.plan.interpolation[0] == Interpolation::label;
+    with_kind(call, label ? DType::f64 : call.image.dtype, [&](auto real, auto number) {
+        pull<decltype(real), decltype(number)::ndim>(call, batch_begin, batch_end, chunk);
+    });
 }
 
 void gradient_any(const Call& call, int64_t batch, int64_t chunk) {
-    with_types(call.image.dtype, [&](auto typed) { typed.gradient(call, batch, chunk); });
+    with_kind(call, call.image.dtype,
+              [&](auto real, auto number) { gradient<decltype(real), decltype(number)::ndim>(call, batch, chunk); });
 }
 
 void backward_any(const Call& call, const BackwardTask& task) {
-    with_types(task.geometry ? call.image.dtype : call.grad_image.dtype,
-               [&](auto typed) { typed.backward(call, task); });
+    with_kind(call, task.geometry ? call.image.dtype : call.grad_image.dtype,
+              [&](auto real, auto number) { backward<decltype(real), decltype(number)::ndim>(call, task); });
+}
+
+void winners_any(const Call& call, int64_t batch, int64_t* winner) {
+    with_kind(call, call.grad_image.dtype,
+              [&](auto real, auto number) { winners<decltype(real), decltype(number)::ndim>(call, batch, winner); });
+}
+
+void solve_any(const LinePass& pass, int64_t task, void* scratch) {
+    if (pass.dtype == DType::f64)
+        solve_strip<double>(pass, task, scratch);
+    else
+        solve_strip<float>(pass, task, scratch);
 }
 
 }  // namespace
 
-const Kernels kernels{pull_any, gradient_any, backward_any};
+const Kernels kernels{pull_any, gradient_any, backward_any, winners_any, solve_any, resample_any};
 
 }  // namespace PULLBACK_ISA_NAMESPACE
 }  // namespace pullback

@@ -15,10 +15,57 @@ struct BackwardTask {
     bool image, geometry;
 };
 
+// One row of a recursion along a line: y[i] = scale (x[i] - first y[i-1] - second y[i-2]), or with i + 1 and i + 2.
+struct Recursion {
+    double scale, first, second;
+};
+
+// The first and the last rows of a line have coefficients of their own; the others have those of row recursion_head
+// - 1.
+constexpr int recursion_head = 64, recursion_tail = 4, recursion_rows = recursion_head + recursion_tail;
+
+// The solution of a banded system by its triangular factors: down the line, and back up.
+struct LineFilter {
+    bool periodic;
+    Recursion down[recursion_rows], up[recursion_rows];
+};
+
+// A pass of a filter over an axis of a contiguous array (outer, n, inner), float32 or float64, in place.
+struct LinePass {
+    const LineFilter* filter;
+    void* data;
+    DType dtype;
+    int64_t outer, n, inner;
+};
+constexpr int strip_lines = 64;        // lines side by side in a task, where lines are not contiguous
+constexpr int64_t line_group = 64;     // lines in a task, where they are
+constexpr int64_t scratch_lanes = 16;  // a task with contiguous lines needs n times as many reals
+
+// out[i] = sum_t weight[i][t] in[first[i] + t]
+struct AxisTable {
+    int64_t in_size, out_size;
+    const int64_t* first;  // out_size
+    const double* weight;  // (out_size, taps)
+    int64_t taps;
+};
+
+// A pass of a table over an axis of an array (outer, axis, inner), the inner samples side by side; strides in elements.
+struct ResamplePass {
+    AxisTable table;
+    const void* in;
+    void* out;
+    DType in_dtype, out_dtype;
+    int64_t in_outer, out_outer, in_step, out_step, inner;
+};
+
 struct Kernels {
     void (*pull)(const Call&, int64_t batch_begin, int64_t batch_end, int64_t chunk);
     void (*gradient)(const Call&, int64_t batch, int64_t chunk);
     void (*backward)(const Call&, const BackwardTask&);
+    // the flat index of the point with the largest importance (values of one channel) for each sample, -1 for none
+    void (*winners)(const Call&, int64_t batch, int64_t* winner);
+    void (*solve)(const LinePass&, int64_t task, void* scratch);
+    void (*resample)(const ResamplePass&, int64_t outer, int64_t begin, int64_t end);
 };
 
 #define PULLBACK_DECLARE_KERNELS(isa) \

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <type_traits>
 
 #include "params.hpp"
 #include "simd.hpp"
@@ -94,6 +95,12 @@ IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch)
     return map;
 }
 
+template <int D>
+IndexMap<D> index_map(const Call& call, int64_t batch) {
+    return call.geometry.dtype == DType::f32 ? index_map<float, D>(call.plan, call.geometry, batch)
+                                             : index_map<double, D>(call.plan, call.geometry, batch);
+}
+
 // The integer at or below x, which fits an int32. The baseline of x86-64 has no instruction for it.
 template <class Work>
 inline Work floor_of(Work x) {
@@ -166,6 +173,84 @@ void locate_affine(const IndexMap<D>& map, const Lattice& lattice, int64_t begin
     });
 }
 
+// Points side by side in memory, their components apart: component[d] of as many points as a vector has lanes. `packed`
+// holds D vectors.
+template <class Real, int D>
+inline void part_components(const Real* packed, typename Simd<Real>::Vector* component) {
+    using S = Simd<Real>;
+    constexpr int width = S::width;
+    if constexpr (vector_bytes == 16 || D == 1) {
+        for (int d = 0; d < D; ++d)
+            for (int k = 0; k < width; ++k) component[d][k] = packed[k * D + d];
+    } else {
+        typedef typename std::conditional<sizeof(Real) == 4, int32_t, int64_t>::type Index;
+        typedef Index Choice __attribute__((vector_size(vector_bytes)));
+        for (int d = 0; d < D; ++d) {
+            // The first two vectors give the components that they hold, the third those that lie beyond.
+            Choice early{}, late{};
+            for (int k = 0; k < width; ++k) {
+                const int at = k * D + d;
+                early[k] = at < 2 * width ? at : 0;
+                late[k] = at < 2 * width ? k : at - width;
+            }
+            component[d] = __builtin_shuffle(S::load(packed), S::load(packed + width), early);
+            if (D == 3) component[d] = __builtin_shuffle(component[d], S::load(packed + 2 * width), late);
+        }
+    }
+}
+
+// `place`, a vector at a time, for coordinates that are indices already.
+inline void place_vector(Simd<float>::Vector x, int32_t* floor, float* fraction) {
+    constexpr float limit = static_cast<float>(void_index);
+    const Simd<float>::Vector most = Simd<float>::Vector{} + limit;
+    x = x > -most ? x : -most;
+    x = x < most ? x : most;
+    const Simd<float>::Vector below = floor_of(x);
+    const IntVector index = __builtin_convertvector(below, IntVector);
+    std::memcpy(floor, &index, sizeof index);
+    Simd<float>::store(fraction, x - below);
+}
+
+// The same for coordinates of another frame, in double precision.
+inline void place_vector(Simd<float>::Vector x, double scale, double offset, int32_t* floor, float* fraction) {
+    typedef double Wide __attribute__((vector_size(2 * vector_bytes)));
+    constexpr double limit = void_index;
+    const Wide most = Wide{} + limit;
+    Wide index = scale * __builtin_convertvector(x, Wide) + offset;
+    index = index > -most ? index : -most;
+    index = index < most ? index : most;
+    IntVector below = __builtin_convertvector(index, IntVector);  // towards zero
+    const Wide above = __builtin_convertvector(below, Wide) - index;
+    below -= __builtin_convertvector(above, Simd<float>::Vector) > 0 ? IntVector{} + 1 : IntVector{};
+    std::memcpy(floor, &below, sizeof below);
+    Simd<float>::store(fraction,
+                       __builtin_convertvector(index - __builtin_convertvector(below, Wide), Simd<float>::Vector));
+}
+
+// A row of `n` points in single precision, the components of a point side by side in memory, the last one first if
+// `reversed`. Returns how many are done.
+template <class Work, int D>
+int locate_packed(const Plan& plan, const float* row, bool reversed, int first, int n, Position<float, D>& position) {
+    using S = Simd<float>;
+    constexpr int lead = block_points * D;  // the next block's coordinates are on their way while this one is at work
+    int i = 0;
+    for (; i + S::width <= n; i += S::width) {
+        for (int k = 0; k < D; ++k) prefetch_for_read(row + i * D + k * S::width + lead);
+        S::Vector component[D];
+        part_components<float, D>(row + i * D, component);
+        for (int d = 0; d < D; ++d) {
+            const S::Vector x = component[reversed ? D - 1 - d : d];
+            int32_t* floor = position.floor[d] + first + i;
+            float* fraction = position.fraction[d] + first + i;
+            if constexpr (std::is_same<Work, float>::value)
+                place_vector(x, floor, fraction);
+            else
+                place_vector(x, plan.scale_in[d], plan.offset_in[d], floor, fraction);
+        }
+    }
+    return i;
+}
+
 template <class C, class Work, class Real, int D>
 void locate_given(const Plan& plan, const Geometry& geometry, const Lattice& lattice, int64_t batch, int64_t begin,
                   Position<Real, D>& position) {
@@ -173,18 +258,19 @@ void locate_given(const Plan& plan, const Geometry& geometry, const Lattice& lat
     const int64_t stride = geometry.stride[2];
     for_each_row(lattice, begin, position.count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
         const C* row = data + z * geometry.stride[0] + y * geometry.stride[1] + x * stride;
+        int done = 0;
+        if constexpr (std::is_same<C, float>::value && std::is_same<Real, float>::value) {
+            const bool reversed = geometry.component_stride < 0;
+            if (stride == D && (D == 1 || geometry.component_stride == (reversed ? -1 : 1)))
+                done = locate_packed<Work>(plan, reversed ? row - (D - 1) : row, reversed, first, n, position);
+        }
         for (int d = 0; d < D; ++d) {
             const C* __restrict component = row + d * geometry.component_stride;
             const Work scale = static_cast<Work>(plan.scale_in[d]), offset = static_cast<Work>(plan.offset_in[d]);
             int32_t* __restrict floor = position.floor[d] + first;
             Real* __restrict fraction = position.fraction[d] + first;
-            if (stride == D) {
-                for (int i = 0; i < n; ++i)
-                    place(scale * static_cast<Work>(component[i * D]) + offset, floor[i], fraction[i]);
-            } else {
-                for (int i = 0; i < n; ++i)
-                    place(scale * static_cast<Work>(component[i * stride]) + offset, floor[i], fraction[i]);
-            }
+            for (int i = done; i < n; ++i)
+                place(scale * static_cast<Work>(component[i * stride]) + offset, floor[i], fraction[i]);
         }
     });
 }
@@ -193,6 +279,39 @@ inline bool is_index_frame(const Plan& plan) {
     for (int d = 0; d < plan.ndim; ++d)
         if (plan.scale_in[d] != 1 || plan.offset_in[d] != 0) return false;
     return true;
+}
+
+// How far a coordinate of given points changes from `at` to `next`, elements of the geometry.
+inline double coordinate_step(const Geometry& geometry, int64_t at, int64_t next) {
+    const auto step = [&](const auto* data) { return static_cast<double>(data[next]) - static_cast<double>(data[at]); };
+    return geometry.dtype == DType::f32 ? step(static_cast<const float*>(geometry.data))
+                                        : step(static_cast<const double*>(geometry.data));
+}
+
+// How far, about, the points two rows of the output further on lie from those of the block at `begin`, in strides of
+// the image; 0 where that is not known. Given points are taken to go on as they did since the row before.
+template <int D>
+int64_t shift_of_rows(const Call& call, int64_t batch, int64_t begin, const int64_t* stride) {
+    constexpr int ahead = 2;
+    const Geometry& geometry = call.geometry;
+    const int64_t* size = call.lattice.size;
+    double step[D] = {};
+    if (D > 1 && call.plan.kind == LatticeKind::affine) {
+        const IndexMap<D> map = index_map<D>(call, batch);
+        for (int d = 0; d < D; ++d) step[d] = map.linear[d][D > 1 ? D - 2 : 0];
+    } else if (D > 1) {
+        const int64_t x = begin % size[2], y = begin / size[2] % size[1], z = begin / size[2] / size[1];
+        const int64_t at = (geometry.batch == 1 ? 0 : batch * geometry.batch_stride) + z * geometry.stride[0] +
+                           y * geometry.stride[1] + x * geometry.stride[2];
+        for (int d = 0; d < D && y > 0; ++d) {
+            const int64_t component = at + d * geometry.component_stride;
+            step[d] = call.plan.scale_in[d] * coordinate_step(geometry, component - geometry.stride[1], component);
+        }
+    }
+    int64_t shift = 0;
+    for (int d = 0; d < D; ++d)
+        if (std::fabs(step[d]) < void_index / ahead) shift += std::lrint(ahead * step[d]) * stride[d];
+    return shift;
 }
 
 // Positions of a block of short rows, all at once: one base in double precision, and increments that are small.
@@ -238,8 +357,7 @@ void locate(const Call& call, int64_t batch, int64_t begin, const LocalIndex<Rea
             Position<Real, D>& position) {
     const bool is_float = call.geometry.dtype == DType::f32;
     if (call.plan.kind == LatticeKind::affine) {
-        const IndexMap<D> map = is_float ? index_map<float, D>(call.plan, call.geometry, batch)
-                                         : index_map<double, D>(call.plan, call.geometry, batch);
+        const IndexMap<D> map = index_map<D>(call, batch);
         if constexpr (sizeof(Real) == sizeof(float))
             if (has_short_rows(call) && locate_short_rows(map, local, position)) return;
         locate_affine<Real, D>(map, call.lattice, begin, position);

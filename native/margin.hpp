@@ -54,9 +54,9 @@ void copy_with_margin(const View<D>& view, const View<D>& framed, const T* image
         const T* __restrict row = image + from;
         Real* __restrict place = copy + to;
         if (stride == 1)
-            for (int64_t x = 0; x < n; ++x) place[x] = static_cast<Real>(row[x]);
+            for (int64_t x = 0; x < n; ++x) place[x] = to_real<Real>(row[x]);
         else
-            for (int64_t x = 0; x < n; ++x) place[x] = static_cast<Real>(row[x * stride]);
+            for (int64_t x = 0; x < n; ++x) place[x] = to_real<Real>(row[x * stride]);
     });
 }
 

@@ -10,15 +10,29 @@ constexpr int max_ndim = 3;
 // Sides of an image are shorter than this; a coordinate that reaches it in magnitude, or is NaN, reads `fill`.
 constexpr int32_t void_index = 1 << 30;
 
-enum class Interpolation : int { nearest = 0, linear = 1 };
+enum class Interpolation : int {
+    nearest = 0,
+    linear = 1,
+    cubic = 2,
+    mitchell = 3,
+    lanczos2 = 4,
+    lanczos3 = 5,
+    lanczos4 = 6,
+    bspline2 = 7,
+    bspline3 = 8,
+    bspline4 = 9,
+    bspline5 = 10,
+    label = 11
+};
 enum class Border : int { constant = 0, edge = 1, reflect = 2, symmetric = 3, wrap = 4 };
 enum class LatticeKind : int { given = 0, affine = 1 };
-enum class DType : int { u8 = 0, f32 = 1, f64 = 2 };
+enum class DType : int { boolean, u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64 };
 
 // How samples are read, and in which frames coordinates are written: everything about a call but its arrays.
 struct Plan {
     int ndim;
     Interpolation interpolation[max_ndim];
+    double parameter[max_ndim];  // of a cubic: the slope of its kernel at distance 1
     Border border[max_ndim];
     bool crop;
     LatticeKind kind;
@@ -62,6 +76,36 @@ struct Lattice {
 };
 
 // Functions in headers that every instruction set includes have internal linkage: the linker must not merge them.
+static inline int64_t size_of(DType dtype) {
+    switch (dtype) {
+        case DType::boolean:
+        case DType::u8:
+        case DType::i8: return 1;
+        case DType::u16:
+        case DType::i16:
+        case DType::f16:
+        case DType::bf16: return 2;
+        case DType::u32:
+        case DType::i32:
+        case DType::f32: return 4;
+        case DType::u64:
+        case DType::i64:
+        case DType::f64: return 8;
+    }
+    return 0;
+}
+
+// Whether sums over samples are formed in double precision.
+static inline bool is_summed_in_double(DType dtype) {
+    return dtype == DType::f64 || dtype == DType::u32 || dtype == DType::i32 || dtype == DType::u64 ||
+           dtype == DType::i64;
+}
+
+// Interpolations that copy samples, and form no sums.
+static inline bool is_selection(Interpolation interpolation) {
+    return interpolation == Interpolation::nearest || interpolation == Interpolation::label;
+}
+
 static inline int64_t point_count(const Lattice& lattice) {
     return lattice.size[0] * lattice.size[1] * lattice.size[2];
 }

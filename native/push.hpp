@@ -2,17 +2,13 @@
 // fixed, and a band only leaves some of them out, so the sums have the same bits however the image is cut into bands.
 #pragma once
 
+#include "band.hpp"
 #include "cells.hpp"
+#include "rows.hpp"
 #include "simd.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
-
-// The rows of the image's first axis that a task may write to.
-struct Band {
-    int64_t begin, end;
-    bool whole;  // all of them
-};
 
 // Sets the rows of a band to zero.
 template <class Real, int D>
@@ -32,20 +28,6 @@ void clear_band(const View<D>& view, Band band, Real* image) {
             for (int64_t y = 0; y < (D == 3 ? view.size[1] : 1); ++y) clear_row(slice + y * view.stride[1], 0, n);
         }
     }
-}
-
-// Neighbouring points write to the same samples, and a load that overlaps the store before it must wait for it: points
-// are taken from `streams` distant parts of the block in turn.
-template <class Visit>
-inline void walk_apart(int count, Visit visit) {
-    constexpr int streams = 8;
-    const int length = (count + streams - 1) / streams;
-    const int full = count - (streams - 1) * length;
-    for (int j = 0; j < full; ++j)
-        for (int k = 0; k < streams; ++k) visit(k * length + j);
-    for (int j = full > 0 ? full : 0; j < length; ++j)
-        for (int k = 0; k < streams; ++k)
-            if (k * length + j < count) visit(k * length + j);
 }
 
 // The shares of the corners of each cell, the two corners of an edge along the last axis side by side: share[r] holds
@@ -81,7 +63,7 @@ void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* v
     find_shares<Real, D>(cells, value, share);
     int64_t edge_offset[edges];
     corner_offsets<D, D - 1>(view, edge_offset);
-    const int64_t step = adjacent ? 1 : view.stride[D - 1];
+    [[maybe_unused]] const int64_t step = adjacent ? 1 : view.stride[D - 1];
     // In one dimension the last axis is the first: a band may part the two corners.
     constexpr bool parted = banded && D == 1;
     walk_apart(cells.position.count, [&](int i) {
@@ -114,9 +96,50 @@ void push_nearest(const Cells<Real, D>& cells, const Real* value, Real* image, B
     });
 }
 
+// Scatters one point's value a tap at a time. `Taps` gives row(t), the sample on axis 0.
+template <class Real, int D, class Taps>
+void push_point(const View<D>& view, const Taps& taps, Band band, Real value, int64_t offset, Real* image) {
+    auto add = [&](int64_t there, Real weight) { image[there] += weight * value; };
+    if (band.whole) {
+        for_each_tap<Real, D>(view, taps, -1, offset, Real(1), add);
+        return;
+    }
+    for (int t = 0; t < view.taps[0]; ++t) {
+        const int64_t row = taps.row(t);
+        if (row < band.begin || row >= band.end) continue;
+        const Real weight = taps.weight(0, t);
+        if (weight == 0) continue;
+        if constexpr (D == 1)
+            add(offset + taps.offset(0, t), weight);
+        else
+            for_each_tap<Real, D, 1>(view, taps, -1, offset + taps.offset(0, t), weight, add);
+    }
+}
+
+// Any number of taps. Values that are not finite must not spread to taps of weight zero, nor may those of a row that is
+// parted by a band be stored as one vector.
 template <class Real, int D, bool banded>
-void push_inside(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
-    if (view.interpolation[0] == Interpolation::nearest)
+void push_taps(const View<D>& view, const Cells<Real, D>& cells, Real* value, Real* image, Band band) {
+    const Band part{band.begin, band.end, !banded};
+    const bool in_rows = view.rows && (D > 1 || !banded);
+    for (int i = 0; i < cells.position.count; ++i) {
+        if (in_rows ? value[i] - value[i] == 0 : value[i] == 0) continue;
+        push_point(view, TapsInside<Real, D>{view, cells, i}, part, value[i], cells.offset[i], image);
+        value[i] = 0;
+    }
+    if constexpr (D > 1 || !banded) {
+        if (in_rows && lane_count(view.taps[D - 1]) == 4)
+            push_rows<Real, D, 4, banded>(view, cells, value, image, band);
+        else if (in_rows)
+            push_rows<Real, D, 8, banded>(view, cells, value, image, band);
+    }
+}
+
+template <class Real, int D, bool banded>
+void push_inside(const View<D>& view, const Cells<Real, D>& cells, Real* value, Real* image, Band band) {
+    if (view.way == Way::taps)
+        push_taps<Real, D, banded>(view, cells, value, image, band);
+    else if (view.way == Way::nearest)
         push_nearest<Real, D, banded>(cells, value, image, band);
     else if (view.stride[D - 1] == 1)
         push_linear<Real, D, banded, true>(view, cells, value, image, band);
@@ -140,24 +163,6 @@ Overlap overlap(const View<D>& view, const Cells<Real, D>& cells, Band band) {
     return low >= band.begin && high < band.end ? Overlap::all : Overlap::part;
 }
 
-template <class Real, int D>
-void push_edge(const View<D>& view, const EdgeTaps<Real, D>& edge, int e, Band band, Real value, Real* image) {
-    auto add = [&](int64_t offset, Real weight) { image[offset] += weight * value; };
-    if (band.whole) {
-        for_each_tap<Real, D>(view, edge, e, -1, 0, Real(1), add);
-        return;
-    }
-    for (int t = 0; t < view.taps[0]; ++t) {
-        if (edge.row[t][e] < band.begin || edge.row[t][e] >= band.end) continue;
-        const Real weight = edge.weight[0][t][e];
-        if (weight == 0) continue;
-        if constexpr (D == 1)
-            add(edge.offset[0][t][e], weight);
-        else
-            for_each_tap<Real, D, 1>(view, edge, e, -1, edge.offset[0][t][e], weight, add);
-    }
-}
-
 // Scatters the values of one channel at a block of points; `value` is set to zero where a point is not wholly inside.
 template <class Real, int D>
 void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, Band band, Real* value, Real* image) {
@@ -173,7 +178,8 @@ void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, 
         else
             push_inside<Real, D, true>(view, cells, value, image, band);
     }
-    for (int e = 0; e < cells.edge.count; ++e) push_edge(view, cells.edge, e, band, edge_value[e], image);
+    for (int e = 0; e < cells.edge.count; ++e)
+        push_point(view, TapsAtEdge<Real, D>{view, cells.edge, e}, band, edge_value[e], 0, image);
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -82,6 +83,15 @@ inline void prefetch_for_write(const void* p) {
 #endif
 }
 
+// Asks for a cache line that is about to be read.
+inline void prefetch_for_read(const void* p) {
+#if defined(__x86_64__)
+    asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(p)));
+#else
+    __builtin_prefetch(p, 0);
+#endif
+}
+
 typedef int32_t IntVector __attribute__((vector_size(vector_bytes)));
 
 // The integers at or below, which must fit an int32.
@@ -117,19 +127,9 @@ inline uint32_t nonzero_lanes(const int32_t* flag) {
 #endif
 }
 
-// Neighbours along the contiguous axis: left[k] = p[offset[k]], right[k] = p[offset[k] + step], as reals.
-template <class T, class Real>
-inline void load_pairs(const T* p, const int64_t* offset, int64_t step, typename Simd<Real>::Vector& left,
-                       typename Simd<Real>::Vector& right) {
-    for (int k = 0; k < Simd<Real>::width; ++k) {
-        left[k] = static_cast<Real>(p[offset[k]]);
-        right[k] = static_cast<Real>(p[offset[k] + step]);
-    }
-}
-
 #if defined(__SSE2__)
 
-// The same as load_pairs for samples that lie side by side (step 1). Each 128-bit lane j of `a` holds pairs 4 j and
+// The pairs (p[o[k]], p[o[k] + 1]). Each 128-bit lane j of `a` holds pairs 4 j and
 // 4 j + 1, of `b` pairs 4 j + 2 and 4 j + 3: one shuffle within lanes then puts all left members, in order, into one
 // register and all right ones into another.
 inline void load_adjacent(const float* p, const int64_t* o, Simd<float>::Vector& left, Simd<float>::Vector& right) {
@@ -173,16 +173,58 @@ inline void load_adjacent(const float* p, const int64_t* o, Simd<float>::Vector&
 
 #endif
 
-template <class T, class Real, bool adjacent>
-inline void load_neighbours(const T* p, const int64_t* offset, int64_t step, typename Simd<Real>::Vector& left,
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+// Pairs of bytes: sixteen loads of two bytes, four to a register, then each pair in a lane of 32 bits.
+inline void load_adjacent(const uint8_t* p, const int64_t* o, Simd<float>::Vector& left, Simd<float>::Vector& right) {
+    const auto pair = [&](int k) {
+        uint16_t both;
+        std::memcpy(&both, p + o[k], sizeof both);
+        return static_cast<uint64_t>(both);
+    };
+    const auto quad = [&](int k) {
+        return static_cast<long long>(pair(k) | pair(k + 1) << 16 | pair(k + 2) << 32 | pair(k + 3) << 48);
+    };
+    const __m256i pairs = _mm256_setr_epi64x(quad(0), quad(4), quad(8), quad(12));
+    const __m512i wide = _mm512_cvtepu16_epi32(pairs);
+    left = _mm512_cvtepi32_ps(_mm512_and_si512(wide, _mm512_set1_epi32(0xff)));
+    right = _mm512_cvtepi32_ps(_mm512_srli_epi32(wide, 8));
+}
+#elif defined(__AVX2__)
+inline void load_adjacent(const uint8_t* p, const int64_t* o, Simd<float>::Vector& left, Simd<float>::Vector& right) {
+    const auto pair = [&](int k) {
+        uint16_t both;
+        std::memcpy(&both, p + o[k], sizeof both);
+        return static_cast<uint64_t>(both);
+    };
+    const auto quad = [&](int k) {
+        return static_cast<long long>(pair(k) | pair(k + 1) << 16 | pair(k + 2) << 32 | pair(k + 3) << 48);
+    };
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_set_epi64x(quad(4), quad(0)));
+    left = _mm256_cvtepi32_ps(_mm256_and_si256(wide, _mm256_set1_epi32(0xff)));
+    right = _mm256_cvtepi32_ps(_mm256_srli_epi32(wide, 8));
+}
+#endif
+
+// Neighbours side by side: left[k] = p[offset[k]], right[k] = p[offset[k] + 1], as reals.
+template <class T, class Real>
+inline void load_neighbours(const T* p, const int64_t* offset, typename Simd<Real>::Vector& left,
                             typename Simd<Real>::Vector& right) {
 #if defined(__SSE2__)
-    if constexpr (adjacent && sizeof(T) == 4 && sizeof(Real) == 4) {
+    if constexpr (std::is_same<T, float>::value && std::is_same<Real, float>::value) {
         load_adjacent(p, offset, left, right);
         return;
     }
 #endif
-    load_pairs<T, Real>(p, offset, adjacent ? 1 : step, left, right);
+#if defined(__AVX2__)
+    if constexpr (std::is_same<T, uint8_t>::value && std::is_same<Real, float>::value) {
+        load_adjacent(p, offset, left, right);
+        return;
+    }
+#endif
+    for (int k = 0; k < Simd<Real>::width; ++k) {
+        left[k] = static_cast<Real>(p[offset[k]]);
+        right[k] = static_cast<Real>(p[offset[k] + 1]);
+    }
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -1,26 +1,15 @@
 // Rows of values on the output lattice, to and from reals, whatever their dtype.
 #pragma once
 
-#include <cmath>
-
+#include "dtypes.hpp"
 #include "lattice.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// Integers are rounded to nearest (halves to even) and saturated; NaN becomes 0.
 template <class Real>
-inline void round_to(Real value, uint8_t& out) {
-    const Real rounded = std::nearbyint(value);
-    out = static_cast<uint8_t>(rounded > 0 ? (rounded < 255 ? rounded : Real(255)) : Real(0));
-}
-template <class Real>
-inline void round_to(Real value, float& out) {
-    out = static_cast<float>(value);
-}
-template <class Real>
-inline void round_to(Real value, double& out) {
-    out = static_cast<double>(value);
+Real fill_of(const Call& call, int64_t channel) {
+    return static_cast<Real>(call.fill[call.fill_count == 1 ? 0 : channel]);
 }
 
 template <class O, class Real>
@@ -34,9 +23,9 @@ inline void store_row(O* __restrict out, int64_t stride, const Real* __restrict 
 template <class O, class Real>
 inline void load_row(const O* __restrict in, int64_t stride, Real* __restrict value, int n) {
     if (stride == 1)
-        for (int i = 0; i < n; ++i) value[i] = static_cast<Real>(in[i]);
+        for (int i = 0; i < n; ++i) value[i] = to_real<Real>(in[i]);
     else
-        for (int i = 0; i < n; ++i) value[i] = static_cast<Real>(in[i * stride]);
+        for (int i = 0; i < n; ++i) value[i] = to_real<Real>(in[i * stride]);
 }
 
 // Calls move(pointer, stride, first, n) for each row piece of a block of one channel (and component) of `values`,
@@ -46,11 +35,9 @@ inline void for_each_value_row(const Lattice& lattice, const Values& values, int
                                Move move) {
     for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
         const int64_t at = start + z * values.stride[0] + y * values.stride[1] + x * values.stride[2];
-        switch (values.dtype) {
-            case DType::u8: move(static_cast<uint8_t*>(values.data) + at, values.stride[2], first, n); break;
-            case DType::f32: move(static_cast<float*>(values.data) + at, values.stride[2], first, n); break;
-            case DType::f64: move(static_cast<double*>(values.data) + at, values.stride[2], first, n); break;
-        }
+        with_type(values.dtype, [&](auto value) {
+            move(static_cast<decltype(value)*>(values.data) + at, values.stride[2], first, n);
+        });
     });
 }
 
@@ -61,6 +48,16 @@ void store_values(const Lattice& lattice, const Values& values, int64_t start, i
                        [&](auto* out, int64_t stride, int first, int n) { store_row(out, stride, block + first, n); });
 }
 
+// The same for values that are of the output's dtype already.
+template <class T>
+void copy_values(const Lattice& lattice, const Values& values, int64_t start, int64_t begin, int count,
+                 const T* block) {
+    for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
+        T* out = static_cast<T*>(values.data) + start + z * values.stride[0] + y * values.stride[1];
+        for (int i = 0; i < n; ++i) out[(x + i) * values.stride[2]] = block[first + i];
+    });
+}
+
 template <class Real>
 void load_values(const Lattice& lattice, const Values& values, int64_t start, int64_t begin, int count, Real* block) {
     for_each_value_row(lattice, values, start, begin, count, [&](const auto* in, int64_t stride, int first, int n) {
@@ -68,13 +65,17 @@ void load_values(const Lattice& lattice, const Values& values, int64_t start, in
     });
 }
 
-// Asks for the memory of a block that is about to be written, while its values are computed.
-inline void prefetch_values(const Lattice& lattice, const Values& values, int64_t start, int64_t begin, int count) {
+// Asks for the memory of a block that is about to be written, `width` values side by side a point, while they are
+// computed.
+inline void prefetch_values(const Lattice& lattice, const Values& values, int64_t start, int64_t begin, int count,
+                            int64_t width = 1) {
     constexpr int line_bytes = 64;
-    for_each_value_row(lattice, values, start, begin, count, [&](auto* out, int64_t stride, int, int n) {
-        constexpr int line = line_bytes / static_cast<int>(sizeof *out);
-        if (stride == 1)
-            for (int i = 0; i < n; i += line) prefetch_for_write(out + i);
+    if (values.stride[2] != width) return;
+    const int64_t size = size_of(values.dtype);
+    for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int, int n) {
+        const int64_t at = start + z * values.stride[0] + y * values.stride[1] + x * width;
+        const char* row = static_cast<const char*>(values.data) + at * size;
+        for (int64_t i = 0; i < n * width * size; i += line_bytes) prefetch_for_write(row + i);
     });
 }
 

@@ -12,9 +12,13 @@ from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, frame_of,
 MODES = [
     (interpolation, border, extent)
     for interpolation in INTERPOLATIONS
+    if interpolation != "label"  # of integers alone: tests/test_labels.py
     for border in BORDERS
     for extent in ("blend", "crop")
 ]
+# One kernel of each number of taps: for tests of what does not depend on the weights themselves.
+KINDS_OF_KERNEL = ("nearest", "linear", "cubic", "lanczos3", "bspline4")
+FEW_MODES = [mode for mode in MODES if mode[0] in KINDS_OF_KERNEL]
 NDIMS = (1, 2, 3)
 NEAR = 2e-5  # positions in single precision are off by less, on images of this size
 SHAPES = {1: (13,), 2: (7, 9), 3: (4, 5, 6)}

@@ -30,6 +30,12 @@ def test_coordinates_are_given():
     assert found.output_shape == (3, 7)
 
 
+def test_an_antialiased_warp_tells_its_sub_samples():
+    found = pb.explain(IMAGE, pb.Affine.scaling(4.0), antialias=True, mask=np.zeros((20, 30), bool))
+    assert found.coordinates == "affine, fused, 49 sub-samples"
+    assert pb.explain(IMAGE, pb.Affine.rotation(5), antialias=True).coordinates == "affine, fused"
+
+
 def test_import_needs_numpy_alone():
     code = (
         "import sys; import pullback; heavy = {'torch', 'scipy', 'matplotlib', 'lightning', 'sklearn', 'cv2', 'typer'};"

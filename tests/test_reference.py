@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.ndimage
+from cases import KINDS_OF_KERNEL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,9 @@ IN_SHAPES = {1: (5,), 2: (4, 5), 3: (3, 4, 2)}
 OUT_SHAPES = {1: (7,), 2: (3, 4), 3: (2, 3, 2)}
 
 ndims = pytest.mark.parametrize("d", [1, 2, 3], ids="{}d".format)
-interpolations = pytest.mark.parametrize("interpolation", list(INTERPOLATIONS))
+SUMS = [name for name in INTERPOLATIONS if name != "label"]  # labels: tests/test_labels.py
+interpolations = pytest.mark.parametrize("interpolation", SUMS)
+kinds_of_kernel = pytest.mark.parametrize("interpolation", KINDS_OF_KERNEL)
 borders = pytest.mark.parametrize("border", list(BORDERS))
 extents = pytest.mark.parametrize("extent", ["blend", "crop"])
 frames = pytest.mark.parametrize("frame", ["index", "centered"])
@@ -81,11 +84,12 @@ def test_border_index_is_that_of_numpy_pad(border, n):
 def test_weights_sum_to_one_and_slopes_to_zero(interpolation):
     x = np.random.default_rng(0).uniform(-5, 5, 100)
     _, weight, slope = reference.weights(INTERPOLATIONS[interpolation], x)
-    np.testing.assert_allclose(sum(weight), 1, rtol=0, atol=1e-15)
-    np.testing.assert_allclose(sum(slope), 0, rtol=0, atol=1e-15)
+    # eight terms below three, each rounded
+    np.testing.assert_allclose(sum(weight), 1, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(sum(slope), 0, rtol=0, atol=1e-14)
 
 
-@interpolations
+@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
 @borders
 @settings(max_examples=15, deadline=None)
 @given(in_shape=st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple), seed=st.integers(0, 2**16))
@@ -146,7 +150,7 @@ def test_affine_coordinates_are_the_map_between_the_frames():
 
 
 @ndims
-@interpolations
+@kinds_of_kernel
 @borders
 @extents
 @frames
@@ -180,12 +184,13 @@ def test_gradient_is_the_finite_difference_of_pull(d, interpolation, border, ext
     h = 1e-4
     for axis, step in enumerate(h * np.eye(d)):
         up, down = (reference.pull(image, coords + sign * step, lattice, plan) for sign in (1, -1))
-        # Along one axis values are linear between knots, so rounding over h is the only error.
-        np.testing.assert_allclose(slopes[..., axis], (up - down) / (2 * h), rtol=0, atol=1e-10)
+        # Along one axis values are linear between knots, and rounding over h the only error; or smooth, up to h^2.
+        atol = 1e-10 if interpolation in ("nearest", "linear") else 1e-5
+        np.testing.assert_allclose(slopes[..., axis], (up - down) / (2 * h), rtol=0, atol=atol)
 
 
 @ndims
-@interpolations
+@kinds_of_kernel
 @borders
 @extents
 @kinds
@@ -210,7 +215,7 @@ def test_pull_vjp_is_the_finite_difference_of_pull(d, interpolation, border, ext
     up, down = (reference.pull(image, geometry + sign * h * direction, lattice, plan) for sign in (1, -1))
     # A polynomial of degree d between knots: an error of h**2, and rounding over h.
     expected = np.vdot(grad, up - down) / (2 * h)
-    np.testing.assert_allclose(np.vdot(grad_geometry, direction), expected, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(np.vdot(grad_geometry, direction), expected, rtol=1e-6, atol=1e-6)
 
 
 @borders
@@ -244,7 +249,7 @@ def test_crop_gives_fill_outside_the_outermost_samples_and_keeps_them():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**30, -(2.0**30)])
 @pytest.mark.parametrize("axis", [0, 1])
-@interpolations
+@kinds_of_kernel
 @borders
 @extents
 def test_unreadable_coordinates_give_fill_and_no_gradient(bad, axis, interpolation, border, extent):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import MODES, NDIMS, make
+from cases import FEW_MODES, MODES, NDIMS, make
 
 import pullback as pb
 from pullback import _reference
@@ -21,7 +21,7 @@ def tensors(case, grad=True):
     return image, geometry
 
 
-@every_mode
+@pytest.mark.parametrize("mode", FEW_MODES, ids="-".join)
 @every_ndim
 @every_kind
 @pytest.mark.parametrize("batch", [(2, 2), (1, 2), (2, 1)], ids=["own", "shared-image", "shared-geometry"])
@@ -37,7 +37,7 @@ def test_values_and_gradients(mode, ndim, kind, batch):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10 * max(1, np.abs(theirs).max()))
 
 
-@every_mode
+@pytest.mark.parametrize("mode", [m for m in FEW_MODES if m[1] in ("constant", "symmetric")], ids="-".join)
 @every_ndim
 @every_kind
 def test_gradcheck(mode, ndim, kind):
@@ -48,7 +48,7 @@ def test_gradcheck(mode, ndim, kind):
     assert torch.autograd.gradcheck(pull, (image, geometry), eps=1e-7, atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", [m for m in MODES if m[1] in ("constant", "reflect")], ids="-".join)
+@pytest.mark.parametrize("mode", [m for m in FEW_MODES if m[1] in ("constant", "reflect")], ids="-".join)
 @every_ndim
 def test_gradcheck_of_splat(mode, ndim):
     case = make(ndim, mode, dtype=np.float64, points=(3, 4))
@@ -168,5 +168,5 @@ def test_what_is_for_numpy_alone():
         pb.sample(image, torch.rand(3, 2), out=torch.empty(3))
     with pytest.raises(TypeError, match="sample_vjp: takes NumPy arrays"):
         pb.sample_vjp(image, torch.rand(3, 2), torch.ones(3))
-    with pytest.raises(TypeError, match=r"sample: `image` is of dtype torch\.complex64"):
-        pb.sample(image.to(torch.complex64), torch.rand(3, 2))
+    with pytest.raises(TypeError, match=r"sample: `image` is of dtype torch\.complex32"):
+        pb.sample(torch.zeros(8, 9, dtype=torch.complex32), torch.rand(3, 2))

@@ -10,15 +10,19 @@ import importlib
 from typing import Any
 
 from pullback._check import LayoutWarning
+from pullback._plan import Cubic
 from pullback._version import __version__
 from pullback.explanation import Explanation, explain
-from pullback.sampling import gradient, sample, sample_vjp, splat
+from pullback.resizing import resize
+from pullback.sampling import gradient, prefilter, sample, sample_vjp
+from pullback.splatting import splat
 from pullback.threads import get_num_threads, set_num_threads
 from pullback.transforms import Affine, Similarity, Transform, Translation
 from pullback.warping import warp, warp_vjp
 
 __all__ = [
     "Affine",
+    "Cubic",
     "Explanation",
     "LayoutWarning",
     "Similarity",
@@ -29,6 +33,8 @@ __all__ = [
     "get_num_threads",
     "gradient",
     "nn",
+    "prefilter",
+    "resize",
     "sample",
     "sample_vjp",
     "set_num_threads",

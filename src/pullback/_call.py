@@ -8,7 +8,7 @@ from typing import Any
 
 from pullback import _check
 from pullback._layout import Layout
-from pullback._plan import LATTICES, Lattice, Plan, frame_of
+from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, frame_of, is_reversed
 from pullback.backends import backend_of
 
 
@@ -46,6 +46,26 @@ class Call:
         """Shape of the result in the caller's layout."""
         return self.layout.restored_shape(self.shape, self.batched)
 
+    @property
+    def copies(self) -> bool:
+        """Whether values are copies of samples, whatever their dtype."""
+        return set(self.plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}
+
+    def samples(self) -> Any:
+        """Return what the kernels read: the image, or its spline coefficients."""
+        return self.backend.prefilter(self.image, self.plan) if any(self.plan.prefilter) else self.image
+
+    def pull(self, image: Any, plan: Plan, dtype: Any, out: Any = None) -> Any:
+        """Read a canonical image, (1 or N, any channels, *spatial), as the call reads its own."""
+        if out is None:
+            return self.backend.pull(image, self.geometry, self.lattice, plan, dtype)
+        return self.backend.pull(image, self.geometry, self.lattice, plan, dtype, out=out)
+
+    def vjp(self, image: Any, plan: Plan, grad: Any) -> tuple[Any, Any]:
+        """Return the gradients of ``(grad * pull(image, plan)).sum()`` in the image and in the geometry."""
+        grads: tuple[Any, Any] = self.backend.vjp(image, self.geometry, grad, self.lattice, plan)
+        return grads
+
     def canonical(self, values: Any) -> Any:
         """View an array of the result's shape canonically."""
         return self.layout.canonical(values, len(self.lattice.shape), self.batched)
@@ -57,6 +77,15 @@ class Call:
     def restore_image(self, image: Any) -> Any:
         """View a canonical image in the layout of the caller's image."""
         return self.layout.restore(image, self.layout.ndim, self.layout.batch)
+
+
+def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | None) -> tuple[ModuleType, Any, Layout]:
+    """Return the backend for an image of `ndim` spatial axes, the image in canonical form, and its layout."""
+    backend = backend_of(image)
+    _check.unmasked(function, "image", image)
+    image = backend.as_image(function, "image", image)
+    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
+    return backend, layout.canonical(image, ndim, layout.batch), layout
 
 
 def call_at(
@@ -84,10 +113,10 @@ def call_at(
     image = layout.canonical(image, ndim, layout.batch)
     _check.batches(function, image.shape[0], coords.shape[0], "coords")
     spatial = tuple(image.shape[2:])
-    plan = _check.plan(function, ndim, image.shape[1], interpolation, border, extent, fill)
+    plan = _check.plan(function, ndim, image, interpolation, border, extent, fill)
     _check.spatial(function, spatial, border)
     frame_in = frame_of(_check.frame(function, frame), spatial)
-    lattice = Lattice(LATTICES["given"], tuple(coords.shape[1:-1]), frame_in, frame_in)
+    lattice = Lattice(LATTICES["given"], tuple(coords.shape[1:-1]), frame_in, frame_in, is_reversed(frame))
     return Call(function, backend, image, coords, lattice, plan, layout, layout.batch)
 
 
@@ -114,9 +143,11 @@ def call_through(
     matrix = backend.matrix_of(transform, image)
     _check.batches(function, image.shape[0], matrix.shape[0], "transform")
     spatial = tuple(image.shape[2:])
-    plan = _check.plan(function, ndim, image.shape[1], interpolation, border, extent, fill)
+    plan = _check.plan(function, ndim, image, interpolation, border, extent, fill)
     _check.spatial(function, spatial, border)
     output = _check.output_shape(function, shape, spatial)
     name = _check.frame(function, frame)
-    lattice = Lattice(LATTICES["affine"], output, frame_of(name, spatial), frame_of(name, output))
+    if is_reversed(name):
+        matrix = backend.reverse_matrix(matrix)
+    lattice = Lattice(LATTICES["affine"], output, frame_of(name, spatial), frame_of(name, output, output=True))
     return Call(function, backend, image, matrix, lattice, plan, layout, layout.batch or bool(transform.batch_shape))

@@ -6,10 +6,14 @@ got, and what to do.
 
 from __future__ import annotations
 
+import math
+import operator
 import warnings
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Complex, Integral, Real
 from typing import Any
+
+import numpy as np
 
 from pullback import _plan
 from pullback._layout import Layout
@@ -25,9 +29,24 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim: int) -> tuple[str, ...]:
-    """Return one known name an axis."""
-    if not isinstance(value, str) and not isinstance(value, Sequence):
+def _name(dtype: Any) -> str:
+    """Return the name of a dtype of NumPy or of torch."""
+    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+
+
+def _kind(dtype: Any) -> str:
+    """Say what numbers a dtype of NumPy or of torch holds."""
+    name = _name(dtype)
+    if name == "bool":
+        return "boolean"
+    if name.startswith("complex"):
+        return "complex"
+    return "real" if "float" in name else "integer"
+
+
+def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim: int) -> tuple[Any, ...]:
+    """Return one known name, or :class:`~pullback.Cubic`, an axis."""
+    if not isinstance(value, str | _plan.Cubic | Sequence):
         raise TypeError(f"{function}: `{argument}` must be a name or one name an axis, got {type(value).__name__}")
     spread = _plan.per_axis(value, ndim)
     if len(spread) != ndim:
@@ -35,51 +54,92 @@ def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim
             f"{function}: `{argument}` has {len(spread)} entries for {ndim} spatial axes; give one, or {ndim}"
         )
     for name in spread:
-        if name not in known:
+        if isinstance(name, _plan.Cubic) and argument == "interpolation":
+            if not (isinstance(name.a, Real) and math.isfinite(name.a)):
+                raise ValueError(f"{function}: `interpolation` is {name!r}; `a` must be a finite number")
+        elif not isinstance(name, str) or name not in known:
             raise ValueError(f"{function}: `{argument}` is {name!r}; choose from {_names(list(known))}")
     return spread
 
 
+def interpolations(function: str, value: Any, ndim: int, dtype: Any) -> tuple[Any, ...]:
+    """Return one interpolation an axis, for an image of `dtype`."""
+    spread = choices(function, "interpolation", value, _plan.INTERPOLATION_NAMES, ndim)
+    if "label" not in spread:
+        return spread
+    if set(spread) != {"label"}:
+        raise ValueError(f"{function}: `interpolation` is {spread}; 'label' is for all axes, or for none")
+    if _kind(dtype) not in ("boolean", "integer"):
+        raise TypeError(
+            f"{function}: `interpolation` is 'label' but the image is of dtype {_name(dtype)}; labels are integers or "
+            "booleans; convert the image, or use 'nearest'"
+        )
+    return spread
+
+
+def mixing(function: str, plan: _plan.Plan, argument: str) -> None:
+    """Refuse labels, which are chosen and not mixed, where a function or an argument needs weights."""
+    if _plan.INTERPOLATIONS["label"] in plan.interpolation:
+        raise ValueError(
+            f"{function}: {argument} mixes samples by their weights, but `interpolation` is 'label', which chooses "
+            "one of them; use 'nearest'"
+        )
+
+
 def choice(function: str, argument: str, value: Any, known: Sequence[str]) -> str:
     """Return `value`, which must be one of the known names."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{function}: `{argument}` is {value!r}; choose from {_names(list(known))}")
-    return str(value)
+    return value
 
 
-def plan(
-    function: str, ndim: int, channels: int, interpolation: Any, border: Any, extent: Any, fill: Any
-) -> _plan.Plan:
-    """Return the plan that the arguments ask for."""
-    known = (*_plan.INTERPOLATIONS, *_plan.INTERPOLATION_ALIASES)
+def plan(function: str, ndim: int, image: Any, interpolation: Any, border: Any, extent: Any, fill: Any) -> _plan.Plan:
+    """Return the plan that the arguments ask for, for a canonical image, (batch, channel, ...)."""
     return _plan.make_plan(
-        choices(function, "interpolation", interpolation, known, ndim),
+        interpolations(function, interpolation, ndim, image.dtype),
         choices(function, "border", border, tuple(_plan.BORDERS), ndim),
         choice(function, "extent", extent, tuple(_plan.EXTENTS)),
-        fill_values(function, fill, channels),
+        fill_values(function, fill, image.shape[1], image.dtype),
     )
 
 
-def fill_values(function: str, fill: Any, channels: int) -> tuple[float, ...]:
-    """Return one fill value, or one a channel."""
+def fill_values(function: str, fill: Any, channels: int, dtype: Any) -> tuple[complex, ...]:
+    """Return one fill value, or one a channel, for an image of `dtype`."""
     if isinstance(fill, Real):
         return (float(fill),)
     try:
-        values = tuple(float(value) for value in fill)
+        each = (fill,) if isinstance(fill, Complex) else tuple(fill)
+        values = tuple(float(value) if isinstance(value, Real) else complex(value) for value in each)
     except (TypeError, ValueError):
         raise TypeError(f"{function}: `fill` must be a number or one number a channel, got {fill!r}") from None
-    if len(values) not in (1, channels):
+    if len(values) not in (1, channels) or not values:
         raise ValueError(
             f"{function}: `fill` has {len(values)} entries but the image has {channels} channels; "
             "give one value, or one a channel"
         )
+    if _kind(dtype) != "complex" and any(isinstance(value, complex) for value in values):
+        raise TypeError(f"{function}: `fill` is {fill!r} but the image is of dtype {_name(dtype)}; give real numbers")
     return values
+
+
+def result_dtype(function: str, argument: str, dtype: Any, image: Any, plan: _plan.Plan) -> None:
+    """Refuse a dtype of the result that cannot hold what is read from an image of dtype `image`."""
+    if dtype == image:
+        return
+    if _kind(image) == "complex" and _kind(dtype) != "complex":
+        raise TypeError(
+            f"{function}: `{argument}` is of dtype {_name(dtype)} but the image is complex; give a complex dtype, or "
+            "the image's real or imaginary part"
+        )
+    if _plan.INTERPOLATIONS["label"] in plan.interpolation:
+        raise TypeError(
+            f"{function}: `{argument}` is of dtype {_name(dtype)} but the labels are of dtype {_name(image)}; "
+            "labels are copied as they are, so convert the result"
+        )
 
 
 def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int | None, *, numpy: bool) -> Layout:
     """Return what the axes of an image of `shape` are, given its number of spatial axes."""
-    if not 1 <= ndim <= _plan.MAX_NDIM:
-        raise ValueError(f"{function}: 1 to {_plan.MAX_NDIM} spatial axes are supported, got {ndim}")
     extra = len(shape) - ndim
     if channel_axis is not None:
         if not isinstance(channel_axis, int):
@@ -108,6 +168,37 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
     return Layout(ndim, extra == 2, ndim if extra else None)
 
 
+def unmasked(function: str, argument: str, image: Any) -> None:
+    """Refuse masked arrays where missing samples would be read like others."""
+    if isinstance(image, np.ma.MaskedArray):
+        raise TypeError(
+            f"{function}: `{argument}` is a masked array, whose missing samples would be mixed with the others; "
+            f"give {argument}.filled(value)"
+        )
+
+
+def orders(function: str, value: Any, ndim: Any, axes: int) -> tuple[int, ...]:
+    """Return the order of a spline on each spatial axis of an image with `axes` axes beside that of its channels."""
+    one = isinstance(value, Integral)
+    if not one and not isinstance(value, Sequence):
+        raise TypeError(f"{function}: `order` must be an integer or one an axis, got {value!r}")
+    if ndim is None:
+        ndim = axes if one else len(value)
+        if one and axes not in (1, 2):
+            raise ValueError(
+                f"{function}: `image` has {axes} axes beside its channels; pass ndim, the number of them that are "
+                "spatial"
+            )
+    if not isinstance(ndim, int) or not 1 <= ndim <= _plan.MAX_NDIM:
+        raise ValueError(f"{function}: `ndim` is {ndim!r}; give the number of spatial axes, 1 to {_plan.MAX_NDIM}")
+    spread = (value,) * ndim if one else tuple(value)
+    if len(spread) != ndim:
+        raise ValueError(f"{function}: `order` has {len(spread)} entries for {ndim} spatial axes; give one, or {ndim}")
+    if any(not isinstance(each, Integral) or int(each) not in range(6) for each in spread):
+        raise ValueError(f"{function}: `order` is {value!r}; splines have an order of 0 to 5")
+    return spread
+
+
 def spatial(function: str, shape: tuple[int, ...], border: Any) -> None:
     """Refuse images with a side that no kernel can read."""
     if max(shape) >= _MAX_SIDE:
@@ -128,14 +219,14 @@ def coordinates(function: str, shape: tuple[int, ...]) -> int:
     return shape[-1]
 
 
-def batches(function: str, image: int, geometry: int, argument: str) -> int:
+def batches(function: str, images: int, geometry: int, argument: str, image: str = "image") -> int:
     """Return the batch size of the output."""
-    if image != geometry and 1 not in (image, geometry):
+    if images != geometry and 1 not in (images, geometry):
         raise ValueError(
-            f"{function}: `image` has a batch of {image} but `{argument}` has one of {geometry}; "
+            f"{function}: `{image}` has a batch of {images} but `{argument}` has one of {geometry}; "
             "they must be equal, or one of them 1"
         )
-    return geometry if image == 1 else image
+    return geometry if images == 1 else images
 
 
 def batched_coordinates(function: str, batch: int, shape: tuple[int, ...]) -> None:
@@ -156,13 +247,32 @@ def output_shape(function: str, shape: Any, default: tuple[int, ...]) -> tuple[i
     """Return the spatial shape of the output."""
     if shape is None:
         return default
-    try:
-        result = tuple(int(n) for n in shape)
-    except TypeError:
-        raise TypeError(f"{function}: `shape` must hold one integer a spatial axis, got {shape!r}") from None
+    result = sides(function, shape)
     if len(result) != len(default) or any(n < 0 for n in result):
         raise ValueError(f"{function}: `shape` is {result}; give {len(default)} lengths, none of them negative")
     return result
+
+
+def sides(function: str, shape: Any) -> tuple[int, ...]:
+    """Return a spatial shape."""
+    try:
+        return tuple(operator.index(n) for n in shape)
+    except TypeError:
+        raise TypeError(f"{function}: `shape` must hold one integer a spatial axis, got {shape!r}") from None
+
+
+def resized(function: str, shape: Any) -> tuple[int, ...]:
+    """Return the spatial shape to resize to."""
+    result = sides(function, shape)
+    if not 1 <= len(result) <= _plan.MAX_NDIM or not all(0 < n < _MAX_SIDE for n in result):
+        raise ValueError(f"{function}: `shape` is {result}; give 1 to {_plan.MAX_NDIM} lengths, of 1 or more")
+    return result
+
+
+def resizable(function: str, shape: tuple[int, ...]) -> None:
+    """Refuse images without samples."""
+    if 0 in shape:
+        raise ValueError(f"{function}: `image` has no samples (spatial shape {shape}), so it cannot be resized")
 
 
 def transform(function: str, value: Any, image_shape: tuple[int, ...]) -> None:
@@ -202,10 +312,48 @@ def cotangent_lattice(
     return tuple(lattice[len(lattice) - ndim :])
 
 
-def out(function: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    """Refuse an output array of another shape than the result's."""
-    if shape != expected:
-        raise ValueError(f"{function}: `out` has shape {shape} but the result has shape {expected}")
+def out(function: str, array: Any, expected: tuple[int, ...], dtype: Any) -> None:
+    """Refuse an output array of another shape than the result's, or of another dtype than `dtype`, if one is asked."""
+    if tuple(array.shape) != expected:
+        raise ValueError(f"{function}: `out` has shape {tuple(array.shape)} but the result has shape {expected}")
+    if dtype is not None and dtype != array.dtype:
+        raise ValueError(
+            f"{function}: `out` is of dtype {_name(array.dtype)} but `dtype` is {_name(dtype)}; leave `dtype` out"
+        )
+
+
+def flag(function: str, argument: str, value: Any) -> bool:
+    """Return `value`, which must be a boolean."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{function}: `{argument}` must be True or False, got {value!r}")
+    return value
+
+
+def weight_of_what(function: str, return_weight: Any, *, masked: bool) -> bool:
+    """Return whether a call returns weights, which it has where samples may be missing."""
+    if flag(function, "return_weight", return_weight) and not masked:
+        raise ValueError(
+            f"{function}: `return_weight` is True but there is no `mask`; pass the mask, or np.zeros(spatial shape, "
+            "bool) if no sample is missing"
+        )
+    return return_weight is True
+
+
+def mask(function: str, array: Any, image: tuple[int, ...], spatial: tuple[int, ...]) -> None:
+    """Refuse masks that are not boolean, or do not broadcast to an image of shape `image` or to its spatial shape."""
+    if _kind(array.dtype) != "boolean":
+        raise TypeError(
+            f"{function}: `mask` is of dtype {_name(array.dtype)}; give booleans, True where a sample is missing, "
+            "or 'nan'"
+        )
+    shape = tuple(array.shape)
+    for wanted in (image, spatial):
+        if len(shape) == len(wanted) and all(n in (1, side) for n, side in zip(shape, wanted, strict=True)):
+            return
+    raise ValueError(
+        f"{function}: `mask` has shape {shape} but the image has shape {image}; give that shape, or its spatial shape "
+        f"{spatial}, with 1 for axes that share the mask"
+    )
 
 
 def splat_values(function: str, values: tuple[int, ...], coords: tuple[int, ...], ndim: int) -> tuple[bool, bool]:
@@ -228,6 +376,39 @@ def splat_values(function: str, values: tuple[int, ...], coords: tuple[int, ...]
     if len(fitting) == 2 and len(points) == ndim + 1:
         return (True, True)
     return fitting[0]
+
+
+def reduction(function: str, normalize: Any, *, signed: bool) -> str:
+    """Return what becomes of the values that reach a sample: "sum", "mean", "softmax" or "max"."""
+    if isinstance(normalize, bool):
+        return "mean" if normalize else "sum"
+    if not isinstance(normalize, str) or normalize not in ("softmax", "max"):
+        raise ValueError(f"{function}: `normalize` is {normalize!r}; choose from False, True, 'softmax', 'max'")
+    if normalize == "softmax" and signed:
+        raise ValueError(
+            f"{function}: `normalize` is 'softmax', which takes no interpolation with negative weights; use 'linear', "
+            "'nearest' or 'bspline2' to 'bspline5'"
+        )
+    return normalize
+
+
+def has_importance(function: str, reduction: str, importance: Any) -> bool:
+    """Return whether a reduction has an importance, which must then be there."""
+    needed = reduction in ("softmax", "max")
+    if needed and importance is None:
+        raise ValueError(f"{function}: `normalize` is {reduction!r}, which needs an `importance`, one number a point")
+    if not needed and importance is not None:
+        raise ValueError(f"{function}: `importance` is for normalize='softmax' and 'max'")
+    return needed
+
+
+def importance(function: str, array: Any, points: tuple[int, ...], *, batch: bool) -> None:
+    """Refuse importances that are not real numbers, one a point."""
+    if not _name(array.dtype).startswith(("bool", "int", "uint", "float", "bfloat")):
+        raise TypeError(f"{function}: `importance` must hold real numbers, got dtype {_name(array.dtype)}")
+    shape = tuple(array.shape)
+    if shape != points and not (batch and shape == (1, *points[1:])):
+        raise ValueError(f"{function}: `importance` has shape {shape}; give one number a point, {points}")
 
 
 def thread_count(count: Any) -> int:

@@ -7,15 +7,18 @@ class Request:
     def __init__(
         self,
         interpolation: Sequence[int],
+        parameter: Sequence[float],
         border: Sequence[int],
         crop: bool,
-        fill: Sequence[float],
+        fill: Sequence[Any],
         kind: int,
+        reversed: bool,
         lattice: Sequence[int],
         scale_in: Sequence[float],
         offset_in: Sequence[float],
         scale_out: Sequence[float],
         offset_out: Sequence[float],
+        bfloat16: bool,
     ) -> None: ...
 
 def pull(request: Request, image: Any, geometry: Any, out: Any) -> None: ...
@@ -24,6 +27,9 @@ def push(request: Request, values: Any, geometry: Any, grad_image: Any) -> None:
 def vjp(
     request: Request, image: Any, geometry: Any, cotangent: Any, grad_image: Any | None, grad_geometry: Any | None
 ) -> None: ...
+def winners(request: Request, importance: Any, geometry: Any, best: Any, winner: Any) -> None: ...
+def solve(data: Any, order: int, border: int, adjoint: bool) -> None: ...
+def resample(image: Any, first: Any, weight: Any, out: Any) -> None: ...
 def available_isas() -> list[str]: ...
 def isa() -> str: ...
 def set_isa(name: str) -> None: ...

@@ -6,18 +6,60 @@ the names; every backend receives a :class:`Plan`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-INTERPOLATIONS: dict[str, int] = {"nearest": 0, "linear": 1}
-INTERPOLATION_ALIASES: dict[str, str] = {"bilinear": "linear", "trilinear": "linear"}
+INTERPOLATIONS: dict[str, int] = {
+    "nearest": 0,
+    "linear": 1,
+    "cubic": 2,
+    "mitchell": 3,
+    "lanczos2": 4,
+    "lanczos3": 5,
+    "lanczos4": 6,
+    "bspline2": 7,
+    "bspline3": 8,
+    "bspline4": 9,
+    "bspline5": 10,
+    "label": 11,
+}
+INTERPOLATION_ALIASES: dict[str, str] = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
+# Interpolating splines of these orders: B-splines on prefiltered samples.
+SPLINES: dict[str, int] = {"spline2": 2, "spline3": 3, "spline4": 4, "spline5": 5}
+INTERPOLATION_NAMES: tuple[str, ...] = (*INTERPOLATIONS, *SPLINES, *INTERPOLATION_ALIASES)
 BORDERS: dict[str, int] = {"constant": 0, "edge": 1, "reflect": 2, "symmetric": 3, "wrap": 4}
 EXTENTS: dict[str, int] = {"blend": 0, "crop": 1}
 LATTICES: dict[str, int] = {"given": 0, "affine": 1}
-FRAMES: tuple[str, ...] = ("index", "centered")
+FRAMES: tuple[str, ...] = ("index", "centered", "normalized", "normalized-corners")
 
 MAX_NDIM = 3
+
+
+@dataclass(frozen=True)
+class Cubic:
+    """Cubic convolution (Keys 1981) with a chosen slope: an `interpolation` argument.
+
+    Parameters
+    ----------
+    a : float
+        Slope of the kernel at distance 1. -1/2 is exact for parabolas, and what ``"cubic"`` means; -3/4 is OpenCV's and
+        PyTorch's.
+
+    Notes
+    -----
+    With distance s from a sample: w = (a + 2) s^3 - (a + 3) s^2 + 1 for s <= 1, a s^3 - 5 a s^2 + 8 a s - 4 a for
+    1 < s < 2, 0 beyond.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> pb.sample(np.array([0.0, 1.0, 4.0, 9.0]), [[1.5]], interpolation=pb.Cubic(-0.75))
+    array([2.125])
+    """
+
+    a: float = -0.5
 
 
 @dataclass(frozen=True)
@@ -30,14 +72,21 @@ class Plan:
         Codes from :data:`INTERPOLATIONS` and :data:`BORDERS`, one a spatial axis.
     crop : bool
         Whether a coordinate outside the outermost samples gives `fill` (``extent="crop"``).
-    fill : tuple of float
+    fill : tuple of float or complex
         One value, or one a channel.
+    parameter : tuple of float
+        What the kernel of an axis is still free in: the slope `a` of ``"cubic"``, 0 for all others.
+    prefilter : tuple of int
+        The order of the spline whose coefficients are to be sampled, one an axis; 0 for samples as they are. An image
+        is prefiltered before a backend's `pull` sees it.
     """
 
     interpolation: tuple[int, ...]
     border: tuple[int, ...]
     crop: bool
-    fill: tuple[float, ...]
+    fill: tuple[complex, ...]
+    parameter: tuple[float, ...]
+    prefilter: tuple[int, ...]
 
     @property
     def ndim(self) -> int:
@@ -66,38 +115,67 @@ class Lattice:
         The output lattice.
     frame_in, frame_out : Frame
         The frames of what the geometry yields (on the image) and of what it acts on (on the output lattice).
+    reversed : bool
+        Whether given coordinates name the last axis first: (x, y).
     """
 
     kind: int
     shape: tuple[int, ...]
     frame_in: Frame
     frame_out: Frame
+    reversed: bool = False
 
 
 @lru_cache(maxsize=1024)
-def frame_of(name: str, shape: tuple[int, ...]) -> Frame:
-    """Return the frame `name` on a lattice of `shape`.
+def frame_of(name: str, shape: tuple[int, ...], *, output: bool = False) -> Frame:
+    """Return the frame `name` on a lattice of `shape`, axis by axis in the order of the axes.
 
     ``"index"`` puts sample k at coordinate k. ``"centered"`` has its origin in the middle of the image and half
-    of the image's shortest side as its unit, on every axis; a side of n pixels is n long.
+    of the image's shortest side as its unit, on every axis; a side of n pixels is n long. ``"normalized"`` puts the
+    outer edges of the outermost pixels at -1 and 1, ``"normalized-corners"`` their centers. There, an image that is
+    one pixel wide is that pixel at every coordinate; as an output, it is at 0.
     """
+    middle = tuple((n - 1) / 2 for n in shape)
     if name == "centered":
-        half = max(min(shape), 1) / 2
-        return Frame((half,) * len(shape), tuple((n - 1) / 2 for n in shape))
+        return Frame((max(min(shape), 1) / 2,) * len(shape), middle)
+    if name == "normalized":
+        return Frame(tuple(n / 2 for n in shape), middle)
+    if name == "normalized-corners":
+        return Frame(tuple(m or float(output) for m in middle), middle)
     return Frame((1.0,) * len(shape), (0.0,) * len(shape))
 
 
-def per_axis(value: str | Sequence[str], ndim: int) -> tuple[str, ...]:
-    """Spread one name over `ndim` axes; leave one name an axis as it is."""
-    return (value,) * ndim if isinstance(value, str) else tuple(value)
+def is_reversed(frame: str) -> bool:
+    """Whether coordinates in a frame name the last axis first: (x, y)."""
+    return frame.startswith("normalized")
+
+
+def per_axis(value: Any, ndim: int) -> tuple[Any, ...]:
+    """Spread one name, or one interpolation, over `ndim` axes; leave one an axis as they are."""
+    return (value,) * ndim if isinstance(value, str | Cubic) else tuple(value)
+
+
+def _interpolation(value: str | Cubic) -> tuple[int, float, int]:
+    """Return the code, the parameter, and the order of the prefilter."""
+    if isinstance(value, Cubic):
+        return INTERPOLATIONS["cubic"], float(value.a), 0
+    name = INTERPOLATION_ALIASES.get(value, value)
+    if name in SPLINES:
+        return INTERPOLATIONS["b" + name], 0.0, SPLINES[name]
+    return INTERPOLATIONS[name], Cubic().a if name == "cubic" else 0.0, 0
 
 
 @lru_cache(maxsize=1024)
-def make_plan(interpolation: tuple[str, ...], border: tuple[str, ...], extent: str, fill: tuple[float, ...]) -> Plan:
+def make_plan(
+    interpolation: tuple[str | Cubic, ...], border: tuple[str, ...], extent: str, fill: tuple[complex, ...]
+) -> Plan:
     """Turn names that :mod:`pullback._check` has accepted into the codes of a plan."""
+    code, parameter, prefilter = zip(*map(_interpolation, interpolation), strict=True)
     return Plan(
-        interpolation=tuple(INTERPOLATIONS[INTERPOLATION_ALIASES.get(name, name)] for name in interpolation),
+        interpolation=code,
         border=tuple(BORDERS[name] for name in border),
         crop=EXTENTS[extent] == EXTENTS["crop"],
         fill=fill,
+        parameter=parameter,
+        prefilter=prefilter,
     )

@@ -16,115 +16,25 @@ zero contributes nothing, so that a `fill` of NaN or infinity stays where it bel
 A point is *unreadable*, gives `fill` and has zero gradients, whatever the border, if one of its index coordinates is
 NaN, infinite or at least 2**30 in magnitude, or if the plan crops and it lies outside the outermost samples.
 
-A new interpolation is one function and its row in :data:`KERNELS`.
+A complex image is two real ones. Kernels and borders are those of :mod:`pullback._reference_taps`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, Plan
+from pullback._reference_taps import Array, IndexArray, Mask, border_index, weights
 
-Array: TypeAlias = npt.NDArray[np.float64]
-IndexArray: TypeAlias = npt.NDArray[np.int64]
-Mask: TypeAlias = npt.NDArray[np.bool_]
-Kernel: TypeAlias = Callable[[Array], tuple[IndexArray, list[Array], list[Array]]]
+AnyArray: TypeAlias = npt.NDArray[Any]
 
 VOID_INDEX = 2**30
-
-
-def _nearest(x: Array) -> tuple[IndexArray, list[Array], list[Array]]:
-    floor = np.floor(x)
-    first = floor + (x - floor >= 0.5)
-    return first.astype(np.int64), [np.ones_like(x)], [np.zeros_like(x)]
-
-
-def _linear(x: Array) -> tuple[IndexArray, list[Array], list[Array]]:
-    floor = np.floor(x)
-    f = x - floor
-    one = np.ones_like(x)
-    return floor.astype(np.int64), [1 - f, f], [-one, one]
-
-
-KERNELS: dict[int, Kernel] = {
-    INTERPOLATIONS["nearest"]: _nearest,
-    INTERPOLATIONS["linear"]: _linear,
-}
-
-INDEX_MAPS: dict[int, Callable[[IndexArray, int], IndexArray]] = {
-    BORDERS["constant"]: lambda k, n: np.where((k >= 0) & (k < n), k, 0),
-    BORDERS["edge"]: lambda k, n: np.clip(k, 0, n - 1),
-    BORDERS["reflect"]: lambda k, n: _fold(k, n, 2 * (n - 1)) if n > 1 else np.zeros_like(k),
-    BORDERS["symmetric"]: lambda k, n: _fold(k, n, 2 * n),
-    BORDERS["wrap"]: lambda k, n: np.mod(k, n),
-}
-
-
-def _fold(k: IndexArray, n: int, period: int) -> IndexArray:
-    """Run to the end of n samples and back: the way back fills the rest of `period`."""
-    k = np.mod(k, period)
-    way_back = period - k if period == 2 * (n - 1) else period - 1 - k
-    return np.where(k < n, k, way_back)
-
-
-def border_index(k: IndexArray, n: int, border: int) -> tuple[IndexArray, Mask]:
-    """Map tap indices to samples.
-
-    Parameters
-    ----------
-    k : ndarray of int64
-        Tap indices, any shape.
-    n : int
-        Number of samples on the axis; 0 is possible for a constant border alone.
-    border : int
-        A code from :data:`pullback._plan.BORDERS`.
-
-    Returns
-    -------
-    index : ndarray of int64
-        The sample that each tap reads, in [0, n); 0 where it reads the fill value.
-    inside : ndarray of bool
-        False where a tap reads the fill value.
-
-    Examples
-    --------
-    >>> border_index(np.arange(-2, 5), 3, BORDERS["reflect"])[0]
-    array([2, 1, 0, 1, 2, 1, 0])
-    """
-    constant = border == BORDERS["constant"]
-    inside = (k >= 0) & (k < n) if constant else np.ones(k.shape, np.bool_)
-    return INDEX_MAPS[border](k, n), inside
-
-
-def weights(code: int, x: Array) -> tuple[IndexArray, list[Array], list[Array]]:
-    """Return the taps of points on one axis.
-
-    Parameters
-    ----------
-    code : int
-        A code from :data:`pullback._plan.INTERPOLATIONS`.
-    x : ndarray of float64
-        Index coordinates, finite and below 2**30 in magnitude, any shape.
-
-    Returns
-    -------
-    first : ndarray of int64
-        The first tap k0; the others follow it.
-    weight, slope : list of ndarray of float64
-        For each tap k, w(x - k) and its derivative in x, the one on the right where x is a knot.
-
-    Examples
-    --------
-    >>> weights(INTERPOLATIONS["linear"], np.array([2.25]))
-    (array([2]), [array([0.75]), array([0.25])], [array([-1.]), array([1.])])
-    """
-    return KERNELS[code](x)
 
 
 def lattice_positions(lattice: Lattice) -> Array:
@@ -134,7 +44,13 @@ def lattice_positions(lattice: Lattice) -> Array:
     return positions
 
 
-def coordinates(geometry: npt.NDArray[Any], lattice: Lattice) -> Array:
+def _in_axis_order(points: AnyArray, lattice: Lattice) -> AnyArray:
+    """Turn coordinates, or gradients in them, from the caller's order to that of the axes, or back."""
+    is_reversed = lattice.reversed and lattice.kind == LATTICES["given"]
+    return points[..., ::-1] if is_reversed else points
+
+
+def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
     """Return the index coordinates of the points of the output lattice.
 
     Parameters
@@ -153,7 +69,7 @@ def coordinates(geometry: npt.NDArray[Any], lattice: Lattice) -> Array:
     x: Array
     with np.errstate(invalid="ignore", over="ignore"):
         if lattice.kind == LATTICES["given"]:
-            x = scale * geometry + offset
+            x = scale * _in_axis_order(geometry, lattice) + offset
         else:
             # Both frames are folded into the matrix, so that an identity is exact in every frame.
             linear = scale[:, None] * geometry[..., :-1] / lattice.frame_out.scale
@@ -223,12 +139,12 @@ def neighbourhoods(x: Array, in_shape: tuple[int, ...], plan: Plan) -> Neighbour
         readable &= np.all((x >= 0) & (x <= np.asarray(in_shape) - 1), axis=-1)
     axes, kept_weights, kept_slopes = [], [], []
     for axis, n in enumerate(in_shape):
-        first, weight, slope = weights(plan.interpolation[axis], np.where(readable, x[..., axis], 0.0))
+        at = np.where(readable, x[..., axis], 0.0)
+        first, weight, slope = weights(plan.interpolation[axis], at, plan.parameter[axis])
         reads = [border_index(first + t, n, plan.border[axis]) for t in range(len(weight))]
         insides = [inside for _, inside in reads]
-        # The totals are known: rounding must not leave a trace of `fill` where every tap falls on a sample.
-        kept_weights.append(np.where(np.all(insides, axis=0), 1.0, sum_inside(weight, insides)))
-        kept_slopes.append(np.where(np.all(insides, axis=0), 0.0, sum_inside(slope, insides)))
+        kept_weights.append(_kept(weight, insides, 1.0))
+        kept_slopes.append(_kept(slope, insides, 0.0))
         axes.append([(index, inside, w, s) for (index, inside), w, s in zip(reads, weight, slope, strict=True)])
     taps = []
     for one_an_axis in itertools.product(*axes) if 0 not in in_shape else ():
@@ -237,17 +153,33 @@ def neighbourhoods(x: Array, in_shape: tuple[int, ...], plan: Plan) -> Neighbour
     return Neighbourhoods(readable, taps, kept_weights, kept_slopes)
 
 
-def sum_inside(terms: list[Array], insides: list[Mask]) -> Array:
-    """Add the terms of the taps that fall on samples."""
-    total = np.zeros_like(terms[0])
-    for term, inside in zip(terms, insides, strict=True):
-        total += np.where(inside, term, 0.0)
-    return total
+def _kept(terms: list[Array], insides: list[Mask], total: float) -> Array:
+    """Add the terms of the taps that fall on samples.
+
+    Where all that are not zero do, the sum is known: rounding must not leave a trace of `fill`.
+    """
+    kept = np.sum([np.where(inside, term, 0.0) for term, inside in zip(terms, insides, strict=True)], axis=0)
+    is_whole = np.all([inside | (term == 0) for term, inside in zip(terms, insides, strict=True)], axis=0)
+    return np.where(is_whole, total, kept)
 
 
-def _fill_values(plan: Plan, lattice: Lattice) -> Array:
-    """Return the fill values, ``(1 or C, *ones)``."""
-    return np.array(plan.fill, np.float64).reshape(-1, *(1,) * len(lattice.shape))
+def _fill_values(plan: Plan, ndim: int) -> Array:
+    """Return the fill values, ``(1 or C, *ones)`` with `ndim` ones."""
+    return np.array(plan.fill, np.float64).reshape(-1, *(1,) * ndim)
+
+
+def _components(image: AnyArray, plan: Plan) -> Iterator[tuple[AnyArray, Plan]]:
+    """Yield the real and the imaginary part of a complex image, each with its plan."""
+    fill = np.array(plan.fill, np.complex128)
+    yield image.real, replace(plan, fill=tuple(fill.real.tolist()))
+    yield image.imag, replace(plan, fill=tuple(fill.imag.tolist()))
+
+
+def _joined(real: AnyArray, imaginary: AnyArray) -> AnyArray:
+    """Make complex numbers of their components, of which one may be infinite."""
+    joined = np.empty(real.shape, np.result_type(real, np.complex64))
+    joined.real, joined.imag = real, imaginary
+    return joined
 
 
 def _batch_size(*sizes: int) -> int:
@@ -278,13 +210,13 @@ def _weighted_sum(image: Array, near: Neighbourhoods, fill: Array, along: int | 
     return total
 
 
-def pull(image: npt.NDArray[Any], geometry: npt.NDArray[Any], lattice: Lattice, plan: Plan) -> Array:
+def pull(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) -> AnyArray:
     """Return the values of `image` at the points of a lattice.
 
     Parameters
     ----------
     image : ndarray, ``(N, C, *in_shape)``
-        Samples.
+        Samples, prefiltered where the plan asks for it.
     geometry : ndarray
         ``(M, *shape, d)`` or ``(M, d, d + 1)``.
     lattice, plan : Lattice, Plan
@@ -292,34 +224,61 @@ def pull(image: npt.NDArray[Any], geometry: npt.NDArray[Any], lattice: Lattice, 
 
     Returns
     -------
-    ndarray of float64, ``(B, C, *shape)``
+    ndarray of float64 or complex128, ``(B, C, *shape)``
+        Of the image's dtype where samples are chosen and not mixed, by ``"nearest"`` on all axes or by ``"label"``.
     """
-    image = image.astype(np.float64)
+    if np.iscomplexobj(image):
+        return _joined(*(pull(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
     near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
-    fill = _fill_values(plan, lattice)
-    return np.where(near.readable[:, None], _weighted_sum(image, near, fill, None), fill)
+    readable = near.readable[:, None]
+    if set(plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}:
+        fill = _fill_samples(plan, image.dtype).reshape(-1, *(1,) * len(lattice.shape))
+        return np.where(readable, _chosen(image, near, fill), fill)
+    fill = _fill_values(plan, len(lattice.shape))
+    return np.where(readable, _weighted_sum(image.astype(np.float64), near, fill, None), fill)
 
 
-def gradient(image: npt.NDArray[Any], geometry: npt.NDArray[Any], lattice: Lattice, plan: Plan) -> Array:
+def _fill_samples(plan: Plan, dtype: np.dtype[Any]) -> AnyArray:
+    """Return the fill values as samples: integers are rounded to nearest and saturated, and NaN becomes 0."""
+    if dtype.kind not in "biu":
+        return np.array(plan.fill).astype(dtype)
+    low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    return np.array([0 if value != value else round(min(max(value.real, low), high)) for value in plan.fill], dtype)
+
+
+def _chosen(image: AnyArray, near: Neighbourhoods, fill: AnyArray) -> AnyArray:
+    """Return for each point the sample, or the fill value, with the largest total weight; of equals, the smallest."""
+    batch = _batch_size(len(image), len(near.readable))
+    shape = (batch, image.shape[1], *near.readable.shape[1:])
+    ballots = [(np.broadcast_to(fill, shape), near.fill_share(None)[:, None])]
+    for tap in near.taps:
+        samples = np.moveaxis(image[_where(tap, batch, len(image))], -1, 1)
+        ballots.append((samples, np.where(tap.inside, product(tap.weights, tap.slopes, None), 0.0)[:, None]))
+    winner, most = ballots[0][0], np.zeros(shape)
+    for k, (sample, vote) in enumerate(ballots):
+        votes = vote + sum(np.where(other == sample, more, 0.0) for other, more in ballots[:k] + ballots[k + 1 :])
+        # Sums that differ by rounding alone are equal.
+        wins = (vote > 0) & ((votes > most + 1e-12) | ((votes > most - 1e-12) & (sample < winner)))
+        winner, most = np.where(wins, sample, winner), np.where(wins, votes, most)
+    return winner
+
+
+def gradient(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) -> AnyArray:
     """Return d value / d coordinate, ``(B, C, *shape, d)``, per unit of the image's frame.
 
     For matrices, the coordinate is what they yield: the position in the image's frame. Parameters are those of
     :func:`pull`.
     """
+    if np.iscomplexobj(image):
+        return _joined(*(gradient(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
     image = image.astype(np.float64)
     near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
-    fill = _fill_values(plan, lattice)
+    fill = _fill_values(plan, len(lattice.shape))
     slopes = [scale * _weighted_sum(image, near, fill, axis) for axis, scale in enumerate(lattice.frame_in.scale)]
-    return np.where(near.readable[:, None, ..., None], np.stack(slopes, axis=-1), 0.0)
+    return _in_axis_order(np.where(near.readable[:, None, ..., None], np.stack(slopes, axis=-1), 0.0), lattice)
 
 
-def push(
-    values: npt.NDArray[Any],
-    geometry: npt.NDArray[Any],
-    lattice: Lattice,
-    plan: Plan,
-    image_shape: tuple[int, ...],
-) -> Array:
+def push(values: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan, image_shape: tuple[int, ...]) -> AnyArray:
     """Scatter values to the samples that :func:`pull` reads: its transpose in the image, for a fill of 0.
 
     Parameters
@@ -333,8 +292,10 @@ def push(
 
     Returns
     -------
-    ndarray of float64, `image_shape`
+    ndarray of float64 or complex128, `image_shape`
     """
+    if np.iscomplexobj(values):
+        return _joined(*(push(part, geometry, lattice, plan, image_shape) for part in (values.real, values.imag)))
     near = neighbourhoods(coordinates(geometry, lattice), image_shape[2:], plan)
     batch = _batch_size(image_shape[0], len(values), len(geometry))
     image = np.zeros(image_shape)
@@ -348,24 +309,30 @@ def push(
 
 
 def pull_vjp(
-    image: npt.NDArray[Any], geometry: npt.NDArray[Any], grad: npt.NDArray[Any], lattice: Lattice, plan: Plan
-) -> tuple[Array, Array]:
+    image: AnyArray, geometry: AnyArray, grad: AnyArray, lattice: Lattice, plan: Plan
+) -> tuple[AnyArray, Array]:
     """Return the gradients of ``(grad * pull(image, geometry)).sum()`` in `image` and in `geometry`.
 
     Parameters
     ----------
     grad : ndarray, ``(B, C, *shape)``
-        The cotangent of the values. Other parameters are those of :func:`pull`.
+        The cotangent of the values, of which a complex one is that of each component, as in PyTorch. Other parameters
+        are those of :func:`pull`.
 
     Returns
     -------
-    grad_image, grad_geometry : ndarray of float64
+    grad_image, grad_geometry : ndarray of float64, the first of complex128 for a complex image
         Of the shapes of `image` and of `geometry`. With q = A p + t, the matrix gets
-        A_bar = sum over p of q_bar p^T and t_bar = sum over p of q_bar.
+        A_bar = sum over p of q_bar p^T and t_bar = sum over p of q_bar. Labels have no gradients: all are zero.
     """
+    if np.iscomplexobj(image):
+        parts = zip(_components(image, plan), (grad.real, grad.imag), strict=True)
+        (real, one), (imaginary, other) = (pull_vjp(part, geometry, g, lattice, p) for (part, p), g in parts)
+        return _joined(real, imaginary), one + other
     near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
     grad = np.where(near.readable[:, None], grad, 0.0)
-    grad_image = push(grad, geometry, lattice, plan, image.shape)
+    is_label = INTERPOLATIONS["label"] in plan.interpolation
+    grad_image = np.zeros(image.shape) if is_label else push(grad, geometry, lattice, plan, image.shape)
     grad_point = np.sum(grad[..., None] * gradient(image, geometry, lattice, plan), axis=1)
     if len(geometry) == 1:
         grad_point = np.sum(grad_point, axis=0, keepdims=True)
@@ -375,3 +342,112 @@ def pull_vjp(
     linear = np.sum(grad_point[..., :, None] * lattice_positions(lattice)[..., None, :], axis=points)
     translation = np.sum(grad_point, axis=points)[..., None]
     return grad_image, np.concatenate([linear, translation], axis=-1)
+
+
+def spline_matrix(order: int, n: int, border: int) -> Array:
+    """Return the values of a B-spline at `n` samples as sums over its coefficients, ``(n, n)``.
+
+    Taps are mapped by the border; those that read the fill value are left out.
+    """
+    matrix = np.zeros((n, n))
+    row = np.arange(n)
+    first, weight, _ = weights(INTERPOLATIONS[f"bspline{order}"], row.astype(np.float64))
+    for t, w in enumerate(weight):
+        index, inside = border_index(first + t, n, border)
+        np.add.at(matrix, (row[inside], index[inside]), w[inside])
+    return matrix
+
+
+def prefilter(image: AnyArray, plan: Plan, adjoint: bool = False) -> AnyArray:
+    """Return the coefficients whose spline, under the same borders, takes the values of `image` at its samples.
+
+    Parameters
+    ----------
+    image : ndarray, ``(N, C, *in_shape)``
+        Samples.
+    plan : Plan
+        `prefilter` has the order of the spline on each axis. Beyond constant borders every coefficient is `fill`, or 0
+        where that is not finite.
+    adjoint : bool
+        Whether to apply the transpose of the linear part in the place of the map itself.
+
+    Returns
+    -------
+    ndarray of float64 or complex128, ``(N, C, *in_shape)``
+    """
+    if np.iscomplexobj(image):
+        return _joined(*(prefilter(part, of_part, adjoint) for part, of_part in _components(image, plan)))
+    fill = _fill_values(plan, plan.ndim)
+    has_fill = BORDERS["constant"] in plan.border and not adjoint
+    shift = np.where(np.isfinite(fill) & has_fill, fill, 0.0)
+    lines = image - shift
+    for axis, (order, border) in enumerate(zip(plan.prefilter, plan.border, strict=True), start=2):
+        if order > 0:
+            matrix = spline_matrix(order, image.shape[axis], border)
+            inverse = np.linalg.inv(matrix.T if adjoint else matrix)
+            lines = np.moveaxis(np.tensordot(inverse, lines, axes=(1, axis)), 0, axis)
+    return lines + shift
+
+
+def resample(image: AnyArray, axis: int, first: IndexArray, weight: Array) -> AnyArray:
+    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis.
+
+    Parameters
+    ----------
+    image : ndarray, ``(N, C, *in_shape)``
+        Samples.
+    axis : int
+        The spatial axis, from 0 on.
+    first : ndarray of int, ``(n,)``
+    weight : ndarray of float64, ``(n, taps)``
+        Entries of zero may lie beyond the axis.
+
+    Returns
+    -------
+    ndarray of float64 or complex128, with `n` samples on the axis
+    """
+    if np.iscomplexobj(image):
+        return _joined(*(resample(part, axis, first, weight) for part in (image.real, image.imag)))
+    lines = np.moveaxis(image, 2 + axis, -1)
+    total = np.zeros((*lines.shape[:-1], len(first)))
+    for i, (start, row) in enumerate(zip(first, weight, strict=True)):
+        for t in np.flatnonzero(row):
+            total[..., i] += row[t] * lines[..., start + t]
+    return np.moveaxis(total, -1, 2 + axis)
+
+
+def winners(
+    importance: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan, shape: tuple[int, ...]
+) -> IndexArray:
+    """Return for each sample the flat index of the point of the largest importance that reaches it.
+
+    A point reaches the samples to which its taps give a weight other than zero.
+
+    Parameters
+    ----------
+    importance : ndarray, ``(B or 1, 1, *lattice.shape)``
+        NaN never wins; of equals, the first point does.
+    geometry, lattice, plan
+        As in :func:`pull`.
+    shape : tuple of int
+        The spatial sides of the image.
+
+    Returns
+    -------
+    ndarray of int64, ``(B, *shape)``
+        -1 where no point reaches.
+    """
+    near = neighbourhoods(coordinates(geometry, lattice), shape, plan)
+    batch = _batch_size(len(importance), len(geometry))
+    winner = np.full((batch, *shape), -1, np.int64)
+    best = np.full(winner.shape, -np.inf)
+    for (entry, *at), value in np.ndenumerate(np.broadcast_to(importance[:, 0], (batch, *lattice.shape))):
+        point = (entry if len(geometry) == batch else 0, *at)
+        if np.isnan(value) or not near.readable[point]:
+            continue
+        for tap in near.taps:
+            sample = (entry, *(index[point] for index in tap.index))
+            reaches = tap.inside[point] and all(weight[point] != 0 for weight in tap.weights)
+            if reaches and (winner[sample] < 0 or value > best[sample]):
+                winner[sample], best[sample] = np.ravel_multi_index(at, lattice.shape), value
+    return winner

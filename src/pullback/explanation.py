@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pullback import _native
-from pullback._call import call_at, call_through
+from pullback import _check, _native
+from pullback._call import Call, call_at, call_through
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
+from pullback.footprint import Antialiased, antialiased
 from pullback.transforms import Transform
 
 # What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
@@ -25,7 +26,8 @@ class Explanation:
     isa : str
         Instruction set of the kernels.
     coordinates : str
-        ``"given"``, or ``"affine, fused"``: generated in the kernel.
+        ``"given"``, or ``"affine, fused"``: generated in the kernel. With ``antialias``, the number of sub-samples a
+        pixel too, of the transform that takes the most.
     interpolation, border : tuple of str
         One an axis.
     output_shape : tuple of int
@@ -64,6 +66,12 @@ def _names(table: dict[str, int], codes: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(name_of[code] for code in codes)
 
 
+def _coordinates(call: Call) -> str:
+    if not isinstance(call, Antialiased):
+        return "affine, fused"
+    return f"affine, fused, {max(len(footprint.weight) for footprint in call.footprints)} sub-samples"
+
+
 def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Explanation:
     """Tell which way :func:`warp` (or :func:`sample`) would take with the same arguments, without doing the work.
 
@@ -97,7 +105,8 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
         "channel_axis": None,
         "frame": "index",
     }
-    for ignored in ("dtype", "out"):
+    antialias = options.pop("antialias", False)
+    for ignored in ("dtype", "out", "mask", "return_weight"):
         options.pop(ignored, None)
     unknown = set(options) - set(reading)
     if unknown:
@@ -105,6 +114,8 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
     reading.update(options)
     if isinstance(transform, Transform):
         call = call_through("explain", image, transform, shape, **reading)  # type: ignore[arg-type]
+        if _check.flag("explain", "antialias", antialias):
+            call = antialiased(call)
     else:
         call = call_at("explain", image, transform, **reading)  # type: ignore[arg-type]
     on_cpu = getattr(getattr(call.image, "device", None), "type", "cpu") == "cpu"
@@ -116,7 +127,7 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
     return Explanation(
         backend="native" if on_cpu else "composite",
         isa=_native.isa() if on_cpu else "that of the device",
-        coordinates="affine, fused" if fused else "given",
+        coordinates=_coordinates(call) if fused else "given",
         interpolation=_names(INTERPOLATIONS, call.plan.interpolation),
         border=_names(BORDERS, call.plan.border),
         output_shape=call.restored_shape,

@@ -1,27 +1,31 @@
-"""Images at given coordinates: values, slopes, scatter, and the vector-Jacobian product."""
+"""Images at given coordinates: values, slopes, spline coefficients, and the vector-Jacobian product."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from pullback import _check
-from pullback._call import Call, call_at
-from pullback._layout import Layout
-from pullback._plan import LATTICES, Lattice, frame_of
-from pullback.backends import backend_of
+from pullback._call import Call, call_at, canonical_image
+from pullback._plan import Cubic
+from pullback.masking import masked_gradient, masked_values, masked_vjp, missing_samples
+from pullback.transforms.base import namespace
 
 
 def sample(
     image: Any,
     coords: Any,
     *,
-    interpolation: str | Sequence[str] = "linear",
+    interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
     border: str | Sequence[str] = "constant",
-    fill: float | Sequence[float] = 0,
+    fill: complex | Sequence[complex] = 0,
     extent: str = "blend",
     channel_axis: int | None = None,
     frame: str = "index",
+    mask: Any = None,
+    return_weight: bool = False,
     dtype: Any = None,
     out: Any = None,
 ) -> Any:
@@ -31,28 +35,45 @@ def sample(
     ----------
     image : array_like or Tensor
         Samples, ``([N,] [C,] *spatial)`` with as many spatial axes `d` as there are coordinates a point (1 to 3);
-        uint8, float32 or float64 (tensors: float16 and bfloat16 too).
+        bool, any integer of 8 to 64 bits, float16, bfloat16, float32, float64, complex64 or complex128. Sums are
+        formed in float32; in float64 for float64, complex128 and integers of 32 bits and more.
     coords : array_like or Tensor, ``(..., d)``
         Positions in the order of the axes: (x), (y, x) or (z, y, x). For an image with a batch axis,
         ``(N or 1, ..., d)``. float32 or float64; other real dtypes are converted.
-    interpolation : str or sequence of str
-        ``"nearest"`` or ``"linear"`` (``"bilinear"`` and ``"trilinear"`` are other names), one for all axes or one an
-        axis.
+    interpolation : str, Cubic, or a sequence with one an axis
+        - ``"nearest"``: copies the nearest sample as it is; ``"label"``: copies the integer that has the largest
+          weight among the linear ones, for all axes or none; of equals, the smallest;
+        - ``"linear"`` (or ``"bilinear"``, ``"trilinear"``);
+        - ``"cubic"`` (or ``"bicubic"``): Keys' cubic convolution, a = -1/2; :class:`pullback.Cubic` sets another `a`;
+        - ``"mitchell"``: Mitchell and Netravali's cubic, B = C = 1/3, which smooths a little;
+        - ``"lanczos2"``, ``"lanczos3"``, ``"lanczos4"``: windowed sinc, normalised to a sum of 1;
+        - ``"spline2"`` ... ``"spline5"``: interpolating B-splines; the image is prefiltered first
+          (:func:`pullback.prefilter`);
+        - ``"bspline2"`` ... ``"bspline5"``: B-splines of the samples as they are, which smooth.
     border : str or sequence of str
         How a tap beyond the image is read, with the names of `numpy.pad`: ``"constant"`` (the value `fill`),
         ``"edge"``, ``"reflect"``, ``"symmetric"``, ``"wrap"``; one for all axes or one an axis.
-    fill : float or sequence of float
+    fill : number or sequence of numbers
         The value beyond the image for ``border="constant"``, and of every point that cannot be read; one, or one a
-        channel.
+        channel; complex for complex images alone.
     extent : {"blend", "crop"}
         ``"blend"``: only taps matter, so a point just outside mixes samples with `fill`. ``"crop"``: a point outside
         the outermost samples gives `fill`, whatever `border` is.
     channel_axis : int, optional
         The axis of `image` that holds channels, where it is not the one before the spatial axes. The result has its
         channels there too.
-    frame : {"index", "centered"}
+    frame : {"index", "centered", "normalized", "normalized-corners"}
         What coordinates mean. ``"index"``: sample k is at k. ``"centered"``: the origin is the middle of the image, and
-        one unit is half of its shortest side, on every axis.
+        one unit is half of its shortest side, on every axis. ``"normalized"`` and ``"normalized-corners"``: PyTorch's,
+        with ``align_corners`` False and True: (x), (x, y) or (x, y, z), from -1 to 1 between the outer edges of the
+        outermost samples, or between their centers.
+    mask : array_like or Tensor of bool, or "nan", optional
+        True where a sample is missing: of the image's shape, or of its spatial shape alone, axes of length 1 being
+        shared. ``"nan"``: samples that are NaN are missing. A value is then the weighted mean of the samples that are
+        there, and those beyond a constant border count as missing too; `fill` is what a point gets that is covered
+        too little. The mask of a `numpy.ma.MaskedArray` is used if there is no other.
+    return_weight : bool
+        Whether to return the coverage too, for a call with a mask.
     dtype : dtype, optional
         dtype of the result: the image's unless given. Integers are rounded to nearest and saturated.
     out : ndarray, optional
@@ -60,13 +81,22 @@ def sample(
 
     Returns
     -------
-    ndarray or Tensor, ``([N,] [C,] ...)``
+    values : ndarray or Tensor, ``([N,] [C,] ...)``
         Values at the points, of the type of `image`; tensors carry gradients to `image` and `coords`.
+    coverage : ndarray or Tensor, ``([N,] [C,] ...)``
+        With `return_weight`: at each point the sum of the weights of the samples that are there, 1 where none is
+        missing. A view that may not be written to where channels share the mask.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is wrong; the message says which, what was got, and what to do.
+
+    See Also
+    --------
+    warp : Read an image through a transform.
+    gradient : The slopes at the same points.
+    splat : The adjoint.
 
     Notes
     -----
@@ -78,6 +108,13 @@ def sample(
     :math:`t = x - \lfloor x \rfloor`. A coordinate that is NaN, infinite, or beyond :math:`\pm 2^{30}` gives `fill`,
     with a gradient of zero.
 
+    With a mask, :math:`m = 0` where a sample is missing and 1 elsewhere, and
+
+    .. math:: v_p = \frac{\sum_k m[k] f[k] \prod_i w}{\sum_k m[k] \prod_i w}
+
+    where the denominator, the coverage, exceeds 0.0001; for interpolations with negative weights (cubic, Mitchell,
+    Lanczos, splines), which may cancel, where it exceeds 0.1.
+
     Examples
     --------
     >>> import numpy as np
@@ -85,6 +122,11 @@ def sample(
     >>> image = np.array([[0.0, 1.0], [2.0, 3.0]])
     >>> pb.sample(image, [[0.5, 0.5], [1.0, 0.25]])
     array([1.5 , 2.25])
+
+    The missing sample has no part in the mean of the other three:
+
+    >>> pb.sample(image, [[0.5, 0.5]], mask=image == 3, return_weight=True)
+    (array([1.]), array([0.75]))
     """
     call = call_at(
         "sample",
@@ -97,44 +139,70 @@ def sample(
         channel_axis=channel_axis,
         frame=frame,
     )
-    return values_of(call, dtype, out)
+    return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
 
 
-def values_of(call: Call, dtype: Any, out: Any) -> Any:
-    """Run a call of :func:`sample` or :func:`pullback.warp`."""
-    backend = call.backend
-    dtype = backend.as_dtype(call.function, dtype, call.image)
+def values_of(call: Call, missing: Any, return_weight: bool, dtype: Any, out: Any) -> Any:
+    """Run a call of :func:`sample` or :func:`pullback.warp`; `missing` is None or canonical."""
+    return_weight = _check.weight_of_what(call.function, return_weight, masked=missing is not None)
+    dtype = _result_dtype(call, dtype, out)
+    if missing is not None:
+        values, coverage = masked_values(call, missing, dtype)
+        if out is not None:
+            call.canonical(out)[...] = values
+        result = call.restore(values) if out is None else out
+        return (result, call.restore(_spread(coverage, values.shape))) if return_weight else result
     if out is None:
-        return call.restore(backend.pull(call.image, call.geometry, call.lattice, call.plan, dtype))
-    backend.check_out(call.function, out)
-    _check.out(call.function, tuple(out.shape), call.restored_shape)
-    backend.pull(call.image, call.geometry, call.lattice, call.plan, out.dtype, out=call.canonical(out))
+        return call.restore(call.pull(call.samples(), call.plan, dtype))
+    call.pull(call.samples(), call.plan, dtype, out=call.canonical(out))
     return out
+
+
+def _result_dtype(call: Call, dtype: Any, out: Any) -> Any:
+    """Return the dtype of the result, once `dtype` and `out` are known to fit the call."""
+    backend = call.backend
+    wanted = backend.as_dtype(call.function, dtype, call.image)
+    if out is not None:
+        backend.check_out(call.function, out)
+        _check.out(call.function, out, call.restored_shape, None if dtype is None else wanted)
+        wanted = out.dtype
+    _check.result_dtype(call.function, "dtype" if out is None else "out", wanted, call.image.dtype, call.plan)
+    return wanted
+
+
+def _spread(array: Any, shape: tuple[int, ...]) -> Any:
+    return namespace(array).broadcast_to(array, tuple(shape))
 
 
 def gradient(
     image: Any,
     coords: Any,
     *,
-    interpolation: str | Sequence[str] = "linear",
+    interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
     border: str | Sequence[str] = "constant",
-    fill: float | Sequence[float] = 0,
+    fill: complex | Sequence[complex] = 0,
     extent: str = "blend",
     channel_axis: int | None = None,
     frame: str = "index",
+    mask: Any = None,
 ) -> Any:
     r"""Differentiate an image at any coordinates: d value / d coordinate.
 
     Parameters
     ----------
-    image, coords, interpolation, border, fill, extent, channel_axis, frame
-        As in :func:`sample`.
+    image, coords, interpolation, border, fill, extent, channel_axis, frame, mask
+        As in :func:`sample`; `interpolation` cannot be ``"label"``, which has no slope.
 
     Returns
     -------
     ndarray or Tensor, ``([N,] [C,] ..., d)``
-        The slope of the interpolated image in the direction of each coordinate, per unit of `frame`. float64 for
-        float64 images, float32 for others.
+        The slope of the interpolated image in the direction of each coordinate, per unit of `frame`, in the order of
+        the coordinates; in the dtype that sums are formed in.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
 
     Notes
     -----
@@ -160,69 +228,79 @@ def gradient(
         channel_axis=channel_axis,
         frame=frame,
     )
-    return call.restore(call.backend.gradient(call.image, call.geometry, call.lattice, call.plan))
+    _check.mixing("gradient", call.plan, "a slope")
+    missing = missing_samples(call, image, mask)
+    if missing is not None:
+        return call.restore(masked_gradient(call, missing))
+    return call.restore(call.backend.gradient(call.samples(), call.geometry, call.lattice, call.plan))
 
 
-def splat(
-    values: Any,
-    coords: Any,
-    shape: Sequence[int],
-    *,
-    interpolation: str | Sequence[str] = "linear",
+def prefilter(
+    image: Any,
+    order: int | Sequence[int],
     border: str | Sequence[str] = "constant",
-    extent: str = "blend",
-    frame: str = "index",
+    *,
+    fill: complex | Sequence[complex] = 0,
+    ndim: int | None = None,
+    channel_axis: int | None = None,
 ) -> Any:
-    r"""Scatter values to coordinates: the exact adjoint of :func:`sample` in the image.
+    r"""Turn samples into the coefficients of an interpolating B-spline.
+
+    An image that is read more than once needs this only once: ``sample(prefilter(image, 3), x,
+    interpolation="bspline3")`` is ``sample(image, x, interpolation="spline3")``.
 
     Parameters
     ----------
-    values : array_like or Tensor, ``([N,] [C,] ...)``
-        What each point adds; float32 or float64 (uint8 is summed in float32).
-    coords : array_like or Tensor, ``(..., d)``, or ``(N or 1, ..., d)`` for values with a batch axis
-        Where it is added, as in :func:`sample`.
-    shape : sequence of int
-        The `d` spatial sides of the image to make.
-    interpolation, border, extent, frame
-        As in :func:`sample`. What falls on the fill value of a constant border is lost.
+    image : array_like or Tensor, ``([N,] [C,] *spatial)``
+        Samples, of any dtype that :func:`sample` takes.
+    order : int or sequence of int
+        The degree of the spline's pieces, 2 to 5; for all spatial axes or one an axis. 0 and 1 leave an axis as it is.
+    border : str or sequence of str
+        How the samples go on beyond the image, as in :func:`sample`; the coefficients are to be sampled with the same.
+    fill : number or sequence of numbers
+        The samples, and the coefficients, beyond a constant border.
+    ndim : int, optional
+        The number of spatial axes. Needed where neither `order` nor the axes tell: one or two axes beside
+        `channel_axis` are spatial.
+    channel_axis : int, optional
+        As in :func:`sample`.
 
     Returns
     -------
-    ndarray or Tensor, ``([N,] [C,] *shape)``
-        The image. The order of the additions, and so every bit of it, is the same in every run and for any number of
-        threads.
+    ndarray or Tensor
+        Coefficients, of the shape and in the layout of `image`, in the dtype that sums are formed in. Tensors carry
+        gradients to `image`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
 
     Notes
     -----
-    :math:`f[b(k)] \mathrel{+}= v_p \prod_i w(x_{p,i} - k_i)`, so that ``(sample(f, x) * v).sum()`` equals
-    ``(f * splat(v, x, f.shape)).sum()`` for a fill of 0.
+    The coefficients c solve, along each axis and with the border's index map b,
+
+    .. math:: \sum_k c[b(k)] \, \beta^n(i - k) = f[i],
+
+    a banded system, solved by a recursion down each line and one back up (Unser, Aldroubi and Eden 1993, "B-spline
+    signal processing").
 
     Examples
     --------
     >>> import numpy as np
     >>> import pullback as pb
-    >>> pb.splat(np.array([4.0, 1.0]), [[0.25], [2.0]], (3,))
-    array([3., 1., 1.])
+    >>> image = np.array([0.0, 0.0, 6.0, 0.0, 0.0])
+    >>> coefficients = pb.prefilter(image, 3)
+    >>> pb.sample(coefficients, [[2.0], [2.5]], interpolation="bspline3").round(6)
+    array([6.      , 3.605769])
     """
-    function = "splat"
-    backend = backend_of(values)
-    values = backend.as_image(function, "values", values)
-    coords = backend.as_coordinates(function, coords, values)
-    ndim = _check.coordinates(function, tuple(coords.shape))
-    batch, channels = _check.splat_values(function, tuple(values.shape), tuple(coords.shape), ndim)
-    target = _check.output_shape(function, shape, (0,) * ndim)
-    if not batch:
-        coords = coords[None]
-    lattice_ndim = coords.ndim - 2
-    layout = Layout(lattice_ndim, batch, lattice_ndim if channels else None)
-    values = layout.canonical(values, lattice_ndim, batch)
-    size = _check.batches(function, values.shape[0], coords.shape[0], "coords")
-    plan = _check.plan(function, ndim, values.shape[1], interpolation, border, extent, 0)
-    _check.spatial(function, target, border)
-    frame_in = frame_of(_check.frame(function, frame), target)
-    lattice = Lattice(LATTICES["given"], tuple(coords.shape[1:-1]), frame_in, frame_in)
-    image = backend.push(values, coords, lattice, plan, (size, values.shape[1], *target))
-    return Layout(ndim, batch, ndim if channels else None).restore(image, ndim, batch)
+    orders = _check.orders("prefilter", order, ndim, np.ndim(image) - (channel_axis is not None))
+    ndim = len(orders)
+    backend, image, layout = canonical_image("prefilter", image, ndim, channel_axis)
+    names = tuple(f"spline{n}" if n > 1 else "linear" for n in orders)
+    plan = _check.plan("prefilter", ndim, image, names, border, "blend", fill)
+    _check.spatial("prefilter", tuple(image.shape[2:]), border)
+    return layout.restore(backend.prefilter(image, plan), ndim, layout.batch)
 
 
 def sample_vjp(
@@ -230,28 +308,34 @@ def sample_vjp(
     coords: Any,
     grad: Any,
     *,
-    interpolation: str | Sequence[str] = "linear",
+    interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
     border: str | Sequence[str] = "constant",
-    fill: float | Sequence[float] = 0,
+    fill: complex | Sequence[complex] = 0,
     extent: str = "blend",
     channel_axis: int | None = None,
     frame: str = "index",
+    mask: Any = None,
 ) -> tuple[Any, Any]:
     """Differentiate a function of :func:`sample`'s result backwards, for NumPy; tensors do it by autograd.
 
     Parameters
     ----------
-    image, coords, interpolation, border, fill, extent, channel_axis, frame
-        As in :func:`sample`.
+    image, coords, interpolation, border, fill, extent, channel_axis, frame, mask
+        As in :func:`sample`; `interpolation` cannot be ``"label"``, which has no slope.
     grad : array_like
         The gradient of some scalar with respect to ``sample(image, coords, ...)``, of that shape.
 
     Returns
     -------
     grad_image : ndarray
-        Of the shape of `image`; float64 for float64 images, float32 for others.
+        Of the shape of `image`, in the dtype that sums are formed in. 0 where a sample is missing.
     grad_coords : ndarray
         Of the shape of `coords`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
 
     Examples
     --------
@@ -271,15 +355,22 @@ def sample_vjp(
         channel_axis=channel_axis,
         frame=frame,
     )
-    grad_image, grad_coords = vjp_of(call, grad)
+    grad_image, grad_coords = vjp_of(call, grad, missing_samples(call, image, mask))
     return grad_image, grad_coords if call.layout.batch else grad_coords[0]
 
 
-def vjp_of(call: Call, grad: Any) -> tuple[Any, Any]:
+def vjp_of(call: Call, grad: Any, missing: Any) -> tuple[Any, Any]:
     """Run a call of :func:`sample_vjp` or :func:`pullback.warp_vjp`; the geometry's gradient stays canonical."""
+    _check.mixing(call.function, call.plan, "a gradient")
     grad = call.backend.as_cotangent(call.function, grad, call.image)
     _check.cotangent(call.function, tuple(grad.shape), call.restored_shape)
-    grad_image, grad_geometry = call.backend.vjp(
-        call.image, call.geometry, call.canonical(grad), call.lattice, call.plan
-    )
+    grad = call.canonical(grad)
+    if missing is None:
+        grad_image, grad_geometry = call.vjp(call.samples(), call.plan, grad)
+    else:
+        grad_image, grad_geometry = masked_vjp(call, missing, grad)
+    if any(call.plan.prefilter):
+        grad_image = call.backend.prefilter(grad_image, call.plan, adjoint=True)
+    if missing is not None:
+        grad_image = namespace(grad_image).where(missing, 0, grad_image)
     return call.restore_image(grad_image), grad_geometry

@@ -9,6 +9,9 @@ import numpy as np
 
 from pullback import _check
 from pullback._call import call_through
+from pullback._plan import Cubic, is_reversed
+from pullback.footprint import antialiased
+from pullback.masking import missing_samples
 from pullback.sampling import values_of, vjp_of
 
 
@@ -17,16 +20,19 @@ def warp(
     transform: Any,
     shape: Sequence[int] | None = None,
     *,
-    interpolation: str | Sequence[str] = "linear",
+    antialias: bool = False,
+    interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
     border: str | Sequence[str] = "constant",
-    fill: float | Sequence[float] = 0,
+    fill: complex | Sequence[complex] = 0,
     extent: str = "blend",
     channel_axis: int | None = None,
     frame: str = "index",
+    mask: Any = None,
+    return_weight: bool = False,
     dtype: Any = None,
     out: Any = None,
 ) -> Any:
-    """Warp an image through a transform, which maps a position in the output to the one in the input it is read from.
+    r"""Warp an image through a transform, which maps a position in the output to the one in the input it is read from.
 
     Parameters
     ----------
@@ -36,27 +42,49 @@ def warp(
         One transform, or a batch of them (N, or any number for an image without a batch).
     shape : sequence of int, optional
         Spatial shape of the output; the input's unless given.
-    interpolation, border, fill, extent, channel_axis, dtype, out
+    antialias : bool
+        Whether to average over a pixel's footprint where the transform shrinks the image, so that detail finer than
+        the output's pixels is averaged and not picked at random. Changes nothing, bit for bit, where nothing shrinks.
+        The work grows with the shrink: along a direction that shrinks by s, each pixel reads ``2 ceil(s) - 1``
+        positions.
+    interpolation, border, fill, extent, channel_axis, mask, return_weight, dtype, out
         As in :func:`pullback.sample`.
-    frame : {"index", "centered"}
-        The frame of the transform's coordinates, on the output and on the image alike. In ``"centered"`` each has its
-        origin in its middle and half of its shortest side as unit, so that a rotation is a rotation about the middle
-        on an image of any shape, and the identity fits the image into an output of another size.
+    frame : {"index", "centered", "normalized", "normalized-corners"}
+        The frame of the transform's coordinates, on the output and on the image alike, as in :func:`pullback.sample`.
+        In ``"centered"`` each has its origin in its middle and half of its shortest side as unit, so that a rotation is
+        a rotation about the middle on an image of any shape, and the identity fits the image into an output of
+        another size. In the normalized frames, a matrix is the `theta` of PyTorch's `affine_grid`.
 
     Returns
     -------
-    ndarray or Tensor, ``([N,] [C,] *shape)``
+    values : ndarray or Tensor, ``([N,] [C,] *shape)``
         The warped image, with a batch axis if the image or the transform has one. Tensors carry gradients to `image`
         and to the transform's parameters.
+    coverage : ndarray or Tensor, ``([N,] [C,] *shape)``
+        With `return_weight`: as in :func:`pullback.sample`, over the footprint if there is one.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is wrong.
 
+    See Also
+    --------
+    sample : Read an image at given coordinates.
+    resize : Change the sides of an image.
+    explain : Tell which way a call takes.
+
     Notes
     -----
     Coordinates are generated inside the kernel, in double precision, and take no memory.
+
+    With `antialias`, let J = U S V^T be the linear part of the map from output to input indices. Where a singular value
+    s exceeds 1, the image is averaged along its u, over the :math:`2 m - 1` positions :math:`h k u` with the weights
+    :math:`(m - |k|) / m^2`, :math:`m = \lceil s \rceil` and :math:`h^2 = (s^2 - 1) / (m^2 - 1)`. Together with the
+    linear kernel this has the variance of that kernel stretched by s, and where s is whole, its shape: away from the
+    border the result is that of :func:`resize`. Beyond 65,536 positions a pixel there are no more, and they lie
+    farther apart. The elliptical footprint is that of Heckbert 1989 ("Fundamentals of texture mapping and image
+    warping"). Gradients hold it fixed.
 
     Examples
     --------
@@ -67,6 +95,15 @@ def warp(
     array([[ 1.,  2.,  3.,  0.],
            [ 5.,  6.,  7.,  0.],
            [ 9., 10., 11.,  0.]])
+
+    Stripes of one pixel, four to a pixel of the output, are grey, and not the stripe that is met:
+
+    >>> stripes = np.tile([0.0, 1.0], 8)
+    >>> quarter = pb.Affine.scaling(4.0, ndim=1)
+    >>> pb.warp(stripes, quarter, (4,), antialias=True, border="wrap")
+    array([0.5, 0.5, 0.5, 0.5])
+    >>> pb.warp(stripes, quarter, (4,))
+    array([0., 0., 0., 0.])
     """
     call = call_through(
         "warp",
@@ -80,7 +117,9 @@ def warp(
         channel_axis=channel_axis,
         frame=frame,
     )
-    return values_of(call, dtype, out)
+    if _check.flag("warp", "antialias", antialias):
+        call = antialiased(call)
+    return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
 
 
 def warp_vjp(
@@ -88,19 +127,21 @@ def warp_vjp(
     transform: Any,
     grad: Any,
     *,
-    interpolation: str | Sequence[str] = "linear",
+    antialias: bool = False,
+    interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
     border: str | Sequence[str] = "constant",
-    fill: float | Sequence[float] = 0,
+    fill: complex | Sequence[complex] = 0,
     extent: str = "blend",
     channel_axis: int | None = None,
     frame: str = "index",
+    mask: Any = None,
 ) -> tuple[Any, Any]:
     """Differentiate a function of :func:`warp`'s result backwards, for NumPy; tensors do it by autograd.
 
     Parameters
     ----------
-    image, transform, interpolation, border, fill, extent, channel_axis, frame
-        As in :func:`warp`.
+    image, transform, antialias, interpolation, border, fill, extent, channel_axis, frame, mask
+        As in :func:`warp`; `interpolation` cannot be ``"label"``, which has no slope.
     grad : array_like
         The gradient of some scalar with respect to ``warp(image, transform, shape, ...)``; its spatial axes tell
         `shape`.
@@ -108,9 +149,14 @@ def warp_vjp(
     Returns
     -------
     grad_image : ndarray
-        Of the shape of `image`; float64 for float64 images, float32 for others.
+        Of the shape of `image`, in the dtype that sums are formed in. 0 where a sample is missing.
     grad_parameters : ndarray
         Of the shape of ``transform.parameters``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
 
     Examples
     --------
@@ -136,6 +182,10 @@ def warp_vjp(
         channel_axis=channel_axis,
         frame=frame,
     )
-    grad_image, grad_matrix = vjp_of(call, grad)
+    if _check.flag(function, "antialias", antialias):
+        call = antialiased(call)
+    grad_image, grad_matrix = vjp_of(call, grad, missing_samples(call, image, mask))
+    if is_reversed(frame):
+        grad_matrix = call.backend.reverse_matrix(grad_matrix)
     transform = transform.numpy()
     return grad_image, transform.matrix_vjp(grad_matrix if transform.batch_shape else grad_matrix[0])

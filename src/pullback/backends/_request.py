@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,19 +12,30 @@ from pullback._plan import LATTICES, Lattice, Plan
 
 
 @lru_cache(maxsize=1024)
-def make_request(plan: Plan, lattice: Lattice, kernel_shape: tuple[int, int, int]) -> _native.Request:
+def component_plan(plan: Plan, component: int) -> Plan:
+    """Return the plan of the real (0) or the imaginary (1) component of a complex image."""
+    return replace(plan, fill=tuple((complex(fill).real, complex(fill).imag)[component] for fill in plan.fill))
+
+
+@lru_cache(maxsize=1024)
+def make_request(
+    plan: Plan, lattice: Lattice, kernel_shape: tuple[int, int, int], bfloat16: bool = False
+) -> _native.Request:
     """Return the request of a call whose output lattice the kernels see as `kernel_shape`."""
     return _native.Request(
         interpolation=plan.interpolation,
+        parameter=plan.parameter,
         border=plan.border,
         crop=plan.crop,
         fill=plan.fill,
         kind=lattice.kind,
+        reversed=lattice.reversed,
         lattice=kernel_shape,
         scale_in=lattice.frame_in.scale,
         offset_in=lattice.frame_in.offset,
         scale_out=lattice.frame_out.scale,
         offset_out=lattice.frame_out.offset,
+        bfloat16=bfloat16,
     )
 
 
@@ -37,7 +49,8 @@ def _merges(array: Any, first: int, last: int) -> bool:
 def _kernel_shape(lattice: Lattice, geometry: Any, values: Any) -> tuple[int, int, int]:
     shape = lattice.shape
     k = len(shape)
-    if lattice.kind == LATTICES["given"] and _merges(geometry, 1, 1 + k) and _merges(values, 2, 2 + k):
+    short_rows = k > 3 or k == 0 or shape[-1] < 128
+    if lattice.kind == LATTICES["given"] and short_rows and _merges(geometry, 1, 1 + k) and _merges(values, 2, 2 + k):
         return (1, 1, math.prod(shape))
     if k <= 3:
         one, two, three = (1,) * (3 - k) + shape
@@ -45,7 +58,9 @@ def _kernel_shape(lattice: Lattice, geometry: Any, values: Any) -> tuple[int, in
     return (math.prod(shape[:-2]), shape[-2], shape[-1])
 
 
-def prepare(plan: Plan, lattice: Lattice, geometry: Any, values: Any) -> tuple[_native.Request, Any, Any]:
+def prepare(
+    plan: Plan, lattice: Lattice, geometry: Any, values: Any, bfloat16: bool = False
+) -> tuple[_native.Request, Any, Any]:
     """Return the request, and `geometry` and `values` on three lattice axes: views, or copies where no view exists.
 
     Parameters
@@ -54,10 +69,12 @@ def prepare(plan: Plan, lattice: Lattice, geometry: Any, values: Any) -> tuple[_
         Canonical: (batch, *lattice, d) or (batch, d, d + 1).
     values : array or tensor
         Canonical, (batch, channel, *lattice) or (batch, channel, *lattice, d).
+    bfloat16 : bool
+        Whether arrays of 16-bit unsigned integers hold bfloat16.
     """
     shape = _kernel_shape(lattice, geometry, values)
     tail = tuple(values.shape[2 + len(lattice.shape) :])
     values = values.reshape(tuple(values.shape[:2]) + shape + tail)
     if lattice.kind == LATTICES["given"]:
         geometry = geometry.reshape((geometry.shape[0], *shape, geometry.shape[-1]))
-    return make_request(plan, lattice, shape), geometry, values
+    return make_request(plan, lattice, shape, bfloat16), geometry, values

@@ -4,81 +4,33 @@ The definitions are those of :mod:`pullback._reference`, and tensors are in its 
 ``(N, C, *in_shape)``, values ``(B, C, *shape)``, geometry ``(M, *shape, d)`` or ``(M, d, d + 1)``. Autograd
 differentiates whatever is computed here, in image and geometry alike.
 
-Coordinates are computed in float64 where the image or the geometry is of double precision, in float32 otherwise. Sums
-are formed in the precision of the image; in float32 for half precision and for integers of up to 16 bits, and in
-float64 for wider ones.
+Coordinates are computed in float64 where the image or the geometry is of double precision or where integers are chosen
+and not mixed, in float32 otherwise. Sums are formed in the precision of the image; in float32 for half precision and
+for integers of up to 16 bits, and in float64 for wider ones. A complex image is two real ones.
 
 With a fill that is not finite, :func:`gradient` is the reference's, but autograd's derivatives of :func:`pull` are not
 at points that touch it: NaN where `fill` has a share of the value, and without the slope towards it where that share is
 zero.
 
-A new interpolation is one function and its row in ``_KERNELS``.
+Kernels and borders are those of :mod:`pullback.backends.composite_kernels`.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, Plan
+from pullback.backends.composite_kernels import INDEX_MAPS, KERNELS, is_inside
 
 _VOID_INDEX = 2**30
-
-_Kernel: TypeAlias = Callable[[Tensor], tuple[Tensor, list[Tensor], list[Tensor]]]
-
-
-def _split(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return floor(x), what is left, and zero.
-
-    The zero depends on x, so that autograd finds derivatives of constant weights to be zero, not missing.
-    """
-    floor = x.detach().floor()
-    f = x - floor
-    return floor, f, 0 * f
-
-
-def _nearest(x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    floor, f, zero = _split(x)
-    return (floor + (f >= 0.5)).long(), [1 + zero], [zero]
-
-
-def _linear(x: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    floor, f, zero = _split(x)
-    return floor.long(), [1 - f, f], [zero - 1, zero + 1]
-
-
-# From index coordinates on one axis: the first tap, and for each tap its weight and the derivative of the weight.
-_KERNELS: dict[int, _Kernel] = {
-    INTERPOLATIONS["nearest"]: _nearest,
-    INTERPOLATIONS["linear"]: _linear,
-}
-
-
-def _reflect(k: Tensor, n: int) -> Tensor:
-    if n == 1:
-        return torch.zeros_like(k)
-    k = k % (2 * (n - 1))
-    return torch.where(k < n, k, 2 * (n - 1) - k)
-
-
-def _symmetric(k: Tensor, n: int) -> Tensor:
-    k = k % (2 * n)
-    return torch.where(k < n, k, 2 * n - 1 - k)
-
-
-# From tap indices to the samples of an axis of n that they read.
-_INDEX_MAPS: dict[int, Callable[[Tensor, int], Tensor]] = {
-    BORDERS["constant"]: lambda k, n: k.clamp(0, max(n - 1, 0)),
-    BORDERS["edge"]: lambda k, n: k.clamp(0, n - 1),
-    BORDERS["reflect"]: _reflect,
-    BORDERS["symmetric"]: _symmetric,
-    BORDERS["wrap"]: lambda k, n: k % n,
-}
 
 
 def _accumulator(dtype: torch.dtype) -> torch.dtype:
@@ -99,13 +51,20 @@ def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(below, torch.where(below, rounded, 0).clamp(float(low)).to(dtype), high)
 
 
+def _in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:
+    """Turn coordinates, or gradients in them, from the caller's order to that of the axes, or back."""
+    is_reversed = lattice.reversed and lattice.kind == LATTICES["given"]
+    return points.flip(-1) if is_reversed else points
+
+
 def _coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
     """Return the index coordinates of the points of the lattice in one row, ``(M, P, d)``."""
     geometry = geometry.to(dtype)
     scale = geometry.new_tensor(lattice.frame_in.scale)
     offset = geometry.new_tensor(lattice.frame_in.offset)
     if lattice.kind == LATTICES["given"]:
-        return scale * geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale)) + offset
+        points = geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale))
+        return scale * _in_axis_order(points, lattice) + offset
     # Both frames are folded into the matrix, so that an identity is exact in every frame. No matrix product forms the
     # coordinates: accelerators may round its factors.
     linear = scale[:, None] * geometry[..., :-1] / geometry.new_tensor(lattice.frame_out.scale)
@@ -163,11 +122,13 @@ def _neighbourhoods(
     axes, kept_weights, kept_slopes = [], [], []
     for axis, n in enumerate(in_shape):
         # The coordinate of an unreadable point takes part in nothing: not even zero times its derivative is zero.
-        first, weights, slopes = _KERNELS[plan.interpolation[axis]](torch.where(readable, x[..., axis], 0))
+        first, weights, slopes = KERNELS[plan.interpolation[axis]](
+            torch.where(readable, x[..., axis], 0), plan.parameter[axis]
+        )
         weights, slopes = [w.to(real) for w in weights], [s.to(real) for s in slopes]
         ks = [first + t for t in range(len(weights))]
-        insides = [_inside(k, n, plan.border[axis]) for k in ks]
-        indices = [_INDEX_MAPS[plan.border[axis]](k, n) for k in ks]
+        insides = [is_inside(k, n, plan.border[axis]) for k in ks]
+        indices = [INDEX_MAPS[plan.border[axis]](k, n) for k in ks]
         axes.append(list(zip(indices, insides, weights, slopes, strict=True)))
         kept_weights.append(_kept(weights, insides, 1))
         kept_slopes.append(_kept(slopes, insides, 0))
@@ -177,9 +138,14 @@ def _neighbourhoods(
 
 
 def _kept(terms: Sequence[Tensor], insides: Sequence[Tensor], total: int) -> Tensor:
-    """Add the terms of the taps that fall on samples: exactly `total` where all do."""
-    inside = torch.stack(list(insides))
-    kept = torch.where(inside, torch.stack(list(terms)), 0).sum(0)
+    """Add the terms of the taps that fall on samples: exactly `total` where all that are not zero do.
+
+    Where some that are zero do not, the sum keeps its derivative.
+    """
+    inside, term = torch.stack(list(insides)), torch.stack(list(terms))
+    kept = torch.where(inside, term, 0).sum(0)
+    is_whole = (inside | (term == 0)).all(0)
+    kept = kept + torch.where(is_whole, total - kept, 0).detach()
     return torch.where(inside.all(0), total, kept)
 
 
@@ -191,17 +157,12 @@ def _within(x: Tensor, in_shape: Sequence[int], crop: bool) -> Tensor:
     return within
 
 
-def _inside(k: Tensor, n: int, border: int) -> Tensor:
-    """Return whether taps read a sample, not the fill value."""
-    return (k >= 0) & (k < n) if border == BORDERS["constant"] else torch.ones_like(k, dtype=torch.bool)
-
-
 def _join(factors: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]], in_shape: Sequence[int]) -> _Tap:
     """Make one tap from one on each axis."""
     indices, insides, weights, slopes = zip(*factors, strict=True)
     sample, inside = indices[0], insides[0]
-    for n, k, is_inside in zip(in_shape[1:], indices[1:], insides[1:], strict=True):
-        sample, inside = sample * n + k, inside & is_inside
+    for n, k, also_inside in zip(in_shape[1:], indices[1:], insides[1:], strict=True):
+        sample, inside = sample * n + k, inside & also_inside
     return _Tap(sample, inside, weights, slopes)
 
 
@@ -245,13 +206,20 @@ def _fill_values(samples: Tensor, plan: Plan) -> Tensor:
     return samples.new_tensor(plan.fill)[:, None]
 
 
+def _components(image: Tensor, plan: Plan) -> Iterator[tuple[Tensor, Plan]]:
+    """Yield the real and the imaginary part of a complex image, each with its plan."""
+    fill = [complex(value) for value in plan.fill]
+    yield image.real, replace(plan, fill=tuple(value.real for value in fill))
+    yield image.imag, replace(plan, fill=tuple(value.imag for value in fill))
+
+
 def pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
     """Return the values of `image` at the points of a lattice.
 
     Parameters
     ----------
     image : Tensor, ``(N, C, *in_shape)``
-        Samples: real or complex numbers, integers or bool.
+        Samples, prefiltered where the plan asks for it: real or complex numbers, integers or bool.
     geometry : Tensor
         ``(M, *shape, d)`` or ``(M, d, d + 1)``.
     lattice, plan : Lattice, Plan
@@ -260,13 +228,64 @@ def pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tenso
     Returns
     -------
     Tensor, ``(B, C, *shape)``
-        Of the dtype of `image`; integers as :func:`cast` makes them.
+        Of the dtype of `image`; integers as :func:`cast` makes them. Labels carry no gradients.
     """
+    if image.is_complex():
+        return torch.complex(*(pull(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
+    chooses = set(plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}
+    if INTERPOLATIONS["label"] in plan.interpolation or (chooses and not image.is_floating_point()):
+        return _chosen(image, geometry, lattice, plan)
     samples = _samples(image)
     near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:])
     fill = _fill_values(samples, plan)
     values = torch.where(near.readable, _weighted_sum(samples, near, fill, None), fill)
     return cast(values.reshape(*values.shape[:2], *lattice.shape), image.dtype)
+
+
+@torch.no_grad()
+def _chosen(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
+    """Return for each point the sample, or the fill value, with the largest total weight; of equals, the smallest."""
+    near = _neighbourhoods(torch.float64, geometry, lattice, plan, image.shape[2:])
+    row, fill = _comparable(image).flatten(2), _comparable_fill(image, plan)
+    shape = (_batch_size(image, geometry), image.shape[1], math.prod(lattice.shape))
+    row = row.expand(shape[0], -1, -1)
+    fill = fill.expand(shape)
+    ballots = [(fill, near.fill_share(None))]
+    for tap in near.taps if row.shape[2] else ():
+        sample = row.gather(2, tap.sample.expand(shape))
+        ballots.append((sample, torch.where(tap.inside, _product(tap.weights, tap.slopes, None), 0)))
+    winner, most = fill, torch.zeros(shape, dtype=torch.float64, device=image.device)
+    for sample, vote in ballots:
+        votes = torch.stack([torch.where(other == sample, weight, 0) for other, weight in ballots]).sum(0)
+        # Sums that differ by rounding alone are equal.
+        wins = (vote > 0) & ((votes > most + 1e-12) | ((votes > most - 1e-12) & (sample < winner)))
+        winner, most = torch.where(wins, sample, winner), torch.where(wins, votes, most)
+    values = torch.where(near.readable, winner, fill).reshape(*shape[:2], *lattice.shape)
+    if image.dtype == torch.uint64:
+        return (values ^ _TOP_BIT).view(torch.uint64)
+    return values.to(image.dtype)
+
+
+# The sign of an int64. Without it, those that stand for uint64 are in order.
+_TOP_BIT = torch.iinfo(torch.int64).min
+
+
+def _comparable(image: Tensor) -> Tensor:
+    """Return floats as they are, integers and bool as int64 in the same order: not all dtypes have comparisons."""
+    if image.is_floating_point():
+        return image
+    return image.view(torch.int64) ^ _TOP_BIT if image.dtype == torch.uint64 else image.to(torch.int64)
+
+
+def _comparable_fill(image: Tensor, plan: Plan) -> Tensor:
+    """Return the fill values, rounded and saturated as :func:`cast` does it, as :func:`_comparable` samples."""
+    if image.is_floating_point():
+        return image.new_tensor(plan.fill)[:, None]
+    is_bool = image.dtype == torch.bool
+    low, high = (0, 1) if is_bool else (torch.iinfo(image.dtype).min, torch.iinfo(image.dtype).max)
+    fill = [0 if value != value else round(min(max(value.real, low), high)) for value in plan.fill]
+    shift = _TOP_BIT if image.dtype == torch.uint64 else 0
+    return torch.tensor([value + shift for value in fill], device=image.device)[:, None]
 
 
 def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
@@ -275,8 +294,11 @@ def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> T
     For matrices, the coordinate is what they yield: the position in the image's frame. The dtype is the one that sums
     are formed in. Parameters are those of :func:`pull`.
     """
+    if image.is_complex():
+        parts = (gradient(part, geometry, lattice, of_part) for part, of_part in _components(image, plan))
+        return torch.complex(*parts)
     readable, slopes = _slopes(image, geometry, lattice, plan)
-    slopes = torch.where(readable[..., None], slopes, 0)
+    slopes = _in_axis_order(torch.where(readable[..., None], slopes, 0), lattice)
     return slopes.reshape(*slopes.shape[:2], *lattice.shape, plan.ndim)
 
 
@@ -306,6 +328,9 @@ def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, image_s
     Tensor, `image_shape`
         Of the dtype of `values`, or of the one that sums are formed in where that holds integers.
     """
+    if values.is_complex():
+        parts = (push(part, geometry, lattice, plan, image_shape) for part in (values.real, values.imag))
+        return torch.complex(*parts)
     row = values.to(_accumulator(values.dtype)).reshape(*values.shape[:2], math.prod(lattice.shape))
     near = _neighbourhoods(values.dtype, geometry, lattice, plan, image_shape[2:])
     batch = image_shape[0] if image_shape[0] != 1 else _batch_size(row, geometry)
@@ -317,7 +342,7 @@ def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, image_s
     if image_shape[0] == 1:
         image = image.sum(0, keepdim=True)
     image = image[..., : math.prod(image_shape[2:])].reshape(image_shape)
-    return image.to(values.dtype) if values.is_floating_point() or values.is_complex() else image
+    return image.to(values.dtype) if values.is_floating_point() else image
 
 
 def geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
@@ -333,14 +358,131 @@ def geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattice
     Tensor
         Of the shape of `geometry`, and of the dtype that sums are formed in.
     """
+    if image.is_complex():
+        parts = zip(_components(image, plan), (grad.real, grad.imag), strict=True)
+        real, imaginary = (geometry_vjp(part, geometry, g, lattice, of_part) for (part, of_part), g in parts)
+        return real + imaginary
     readable, slopes = _slopes(image, geometry, lattice, plan)
     grad = grad.reshape(*grad.shape[:2], math.prod(lattice.shape))
-    along = torch.where(readable[..., None], torch.real(grad[..., None] * slopes.conj()), 0)
-    grad_point = along.sum(1)
+    grad_point = torch.where(readable[..., None], grad[..., None] * slopes, 0).sum(1)
     if len(geometry) == 1:
         grad_point = grad_point.sum(0, keepdim=True)
     if lattice.kind == LATTICES["given"]:
-        return grad_point.reshape(geometry.shape)
+        return _in_axis_order(grad_point, lattice).reshape(geometry.shape)
     index = torch.stack(_lattice_indices(lattice, grad_point), dim=-1)
     position = (index - index.new_tensor(lattice.frame_out.offset)) / index.new_tensor(lattice.frame_out.scale)
     return torch.cat([grad_point.mT @ position, grad_point.sum(1)[..., None]], dim=-1)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def _spline_inverse(order: int, n: int, border: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the matrix that makes n samples into coefficients, ``(n, n)``; which autograd may save."""
+    matrix, row = torch.zeros((n, n), dtype=torch.float64), torch.arange(n)
+    first, weights, _ = KERNELS[INTERPOLATIONS[f"bspline{order}"]](row.double(), 0.0)
+    for t, weight in enumerate(weights):
+        inside, index = is_inside(first + t, n, border), INDEX_MAPS[border](first + t, n)
+        matrix.index_put_((row[inside], index[inside]), weight[inside], accumulate=True)
+    inverse: Tensor = torch.linalg.inv(matrix).to(device, dtype)
+    return inverse
+
+
+def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
+    """Return the coefficients whose spline, under the same borders, takes the values of `image` at its samples.
+
+    Parameters
+    ----------
+    image : Tensor, ``(N, C, *in_shape)``
+        Samples.
+    plan : Plan
+        `prefilter` has the order of the spline on each axis. Beyond constant borders every coefficient is `fill`, or 0
+        where that is not finite.
+    adjoint : bool
+        Whether to apply the transpose of the linear part in the place of the map itself.
+
+    Returns
+    -------
+    Tensor, ``(N, C, *in_shape)``
+        Of the dtype that sums are formed in.
+    """
+    if image.is_complex():
+        return torch.complex(*(prefilter(part, of_part, adjoint) for part, of_part in _components(image, plan)))
+    lines = image.to(_accumulator(image.dtype))
+    fill = lines.new_tensor(plan.fill).reshape(-1, *(1,) * plan.ndim)
+    has_fill = BORDERS["constant"] in plan.border and not adjoint
+    shift = torch.where(fill.isfinite(), fill, 0) if has_fill else torch.zeros_like(fill)
+    lines = lines - shift
+    for axis, (order, border) in enumerate(zip(plan.prefilter, plan.border, strict=True), start=2):
+        if order > 0:
+            inverse = _spline_inverse(order, lines.shape[axis], border, lines.dtype, lines.device)
+            lines = torch.tensordot(lines, inverse if adjoint else inverse.mT, dims=([axis], [0])).movedim(-1, axis)
+    coefficients: Tensor = lines + shift
+    return coefficients
+
+
+def resample(image: Tensor, axis: int, first: Tensor, weight: Tensor) -> Tensor:
+    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis.
+
+    Parameters
+    ----------
+    image : Tensor, ``(N, C, *in_shape)``
+        Samples.
+    axis : int
+        The spatial axis, from 0 on.
+    first : Tensor of int64, ``(n,)``
+    weight : Tensor, ``(n, taps)``
+        Entries of zero may lie beyond the axis.
+
+    Returns
+    -------
+    Tensor, with `n` samples on the axis
+        Of the dtype that sums are formed in.
+    """
+    if image.is_complex():
+        return torch.complex(*(resample(part, axis, first, weight) for part in (image.real, image.imag)))
+    lines = image.to(_accumulator(image.dtype)).movedim(2 + axis, -1)
+    first, weight = first.to(image.device), weight.to(image.device, lines.dtype)
+    total = lines.new_zeros((*lines.shape[:-1], len(first)))
+    for t, w in enumerate(weight.unbind(1)):
+        samples = lines[..., (first + t).clamp(0, lines.shape[-1] - 1)]
+        total = total + w * torch.where(w != 0, samples, 0)
+    return total.movedim(-1, 2 + axis)
+
+
+def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
+    """Return for each sample the flat index of the point of the largest importance that reaches it.
+
+    A point reaches the samples to which its taps give a weight other than zero.
+
+    Parameters
+    ----------
+    importance : Tensor, ``(B or 1, 1, *lattice.shape)``
+        NaN never wins; of equals, the first point does.
+    geometry, lattice, plan
+        As in :func:`pull`.
+    shape : tuple of int
+        The spatial sides of the image.
+
+    Returns
+    -------
+    Tensor of int64, ``(B, *shape)``
+        -1 where no point reaches.
+    """
+    near = _neighbourhoods(importance.dtype, geometry, lattice, plan, shape)
+    batch, points, length = _batch_size(importance, geometry), math.prod(lattice.shape), _row_length(shape)
+    row = importance.flatten(1).expand(batch, -1)
+    # Every offer of a point to a sample: the sample among those of all images, the importance, and the point.
+    entry = torch.arange(batch, device=row.device)[:, None] * length
+    point = torch.arange(points, device=row.device).expand(batch, -1)
+    offers = []
+    for tap in near.taps:
+        reaches = (near.readable & tap.inside & torch.stack([w != 0 for w in tap.weights]).all(0))[:, 0]
+        reaches = reaches & ~row.isnan()
+        offers.append(((tap.sample[:, 0] + entry)[reaches], row[reaches], point[reaches]))
+    sample, value, point = (torch.cat(parts) for parts in zip(*offers, strict=True))
+    best = row.new_zeros(batch * length).scatter_reduce(0, sample, value, "amax", include_self=False)
+    wins = value == best[sample]
+    winner = torch.full_like(best, points, dtype=torch.int64)
+    winner = winner.scatter_reduce(0, sample[wins], point[wins], "amin")
+    winner = torch.where(winner == points, -1, winner).reshape(batch, length)
+    return winner[:, : math.prod(shape)].reshape(batch, *shape)

@@ -1,19 +1,27 @@
-"""NumPy arrays on the native kernels. Images, geometries and values come and go in canonical form."""
+"""NumPy arrays on the native kernels. Images, geometries and values come and go in canonical form.
+
+The kernels know real numbers alone: a complex image is read twice, once for each of its components.
+"""
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pullback import _native
-from pullback._plan import Lattice, Plan
-from pullback.backends._request import prepare
+from pullback._plan import BORDERS, Lattice, Plan
+from pullback.backends._request import component_plan, prepare
 
 Array = npt.NDArray[Any]
 
-IMAGE_DTYPES = ("uint8", "float32", "float64")
+IMAGE_DTYPES = (
+    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+)
 name = "numpy"
 
 
@@ -22,7 +30,9 @@ def as_image(function: str, argument: str, image: Any) -> Array:
     array = np.asarray(image)
     if array.dtype.name not in IMAGE_DTYPES:
         raise TypeError(f"{function}: `{argument}` is of dtype {array.dtype}; supported are {', '.join(IMAGE_DTYPES)}")
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.isnative and array.flags.aligned:
+        return array
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def as_coordinates(function: str, coords: Any, image: Array) -> Array:
@@ -40,6 +50,11 @@ def matrix_of(transform: Any, image: Array) -> Array:
     return matrix if matrix.ndim == 3 else matrix[None]
 
 
+def reverse_matrix(matrix: Array) -> Array:
+    """Return affine matrices with their axes in reverse order, on both sides."""
+    return np.concatenate([matrix[..., ::-1, -2::-1], matrix[..., ::-1, -1:]], axis=-1)
+
+
 def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:
     """Return the dtype of the result."""
     try:
@@ -51,14 +66,32 @@ def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:
     return result
 
 
-def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+@lru_cache(maxsize=64)
+def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype that samples of `dtype` are summed in, which is that of gradients in them."""
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    if dtype.kind == "c":
+        return dtype
+    is_wide = dtype == np.float64 or (dtype.kind in "iu" and dtype.itemsize >= 4)
+    return np.dtype(np.float64 if is_wide else np.float32)
+
+
+def cast(values: Array, dtype: Any) -> Array:
+    """Return `values`, sums in the dtype of :func:`sum_dtype`, in `dtype`; integers are rounded and saturated."""
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "biu" or values.dtype == dtype:
+        return values.astype(dtype)
+    out = np.empty_like(values, dtype)
+    lines, same = values.reshape(1, 1, -1), np.zeros(1, np.int64)
+    rounded = out.reshape(-1) if out.flags.c_contiguous else np.empty(out.size, dtype)
+    _native.resample(lines, same, np.ones((1, 1)), rounded.reshape(1, 1, -1))
+    if not np.may_share_memory(rounded, out):
+        out[...] = rounded.reshape(out.shape)
+    return out
 
 
 def as_cotangent(function: str, grad: Any, image: Array) -> Array:
     """Return the gradient of a result read from `image` in the dtype of gradients."""
-    return np.asarray(grad, dtype=real_dtype(image.dtype))
+    return np.asarray(grad, dtype=sum_dtype(image.dtype))
 
 
 def check_out(function: str, out: Any) -> None:
@@ -70,9 +103,23 @@ def check_out(function: str, out: Any) -> None:
 def _empty(image: Array, batch: int, lattice: tuple[int, ...], dtype: Any) -> Array:
     """Return uninitialised values, with the channels innermost in memory where the image has them there."""
     channels = image.shape[1]
-    if channels > 1 and image.strides[1] < image.strides[-1]:
+    if channels > 1 and abs(image.strides[1]) < abs(image.strides[-1]):
         return np.moveaxis(np.empty((batch, *lattice, channels), dtype), -1, 1)
     return np.empty((batch, channels, *lattice), dtype)
+
+
+def _components(array: Array) -> tuple[Array, ...]:
+    """Return views of the real and the imaginary part, or a real array itself."""
+    return (array.real, array.imag) if array.dtype.kind == "c" else (array,)
+
+
+def _as_bits(array: Array) -> Array:
+    """Return bfloat16, which NumPy does not know by itself, as the integers that the kernels take for it."""
+    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+
+
+def _batch(image: Array, geometry: Array) -> int:
+    return int(image.shape[0] if geometry.shape[0] == 1 else geometry.shape[0])
 
 
 def pull(
@@ -80,38 +127,154 @@ def pull(
 ) -> Array:
     """Return the values of `image`, (batch, channel, *spatial), on the lattice, (batch, channel, *lattice)."""
     if out is None:
-        batch = image.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
-        out = _empty(image, batch, lattice.shape, dtype)
-    request, points, values = prepare(plan, lattice, geometry, out)
-    _native.pull(request, image, points, values)
+        out = _empty(image, _batch(image, geometry), lattice.shape, dtype)
+    if out.dtype.kind == "c":
+        for k, (part, values) in enumerate(zip(_components(image), _components(out), strict=False)):
+            _pull(part, geometry, lattice, component_plan(plan, k), values)
+        if image.dtype.kind != "c":
+            out.imag = 0
+    else:
+        _pull(image, geometry, lattice, plan, out)
+    return out
+
+
+def _pull(image: Array, geometry: Array, lattice: Lattice, plan: Plan, out: Array) -> None:
+    bfloat16 = "bfloat16" in (image.dtype.name, out.dtype.name)
+    if bfloat16 and np.uint16 in (image.dtype, out.dtype):
+        image = image.astype(np.float32)
+        bfloat16 = out.dtype != np.uint16
+    request, points, values = prepare(plan, lattice, geometry, out, bfloat16)
+    _native.pull(request, _as_bits(image), points, _as_bits(values))
     if not np.may_share_memory(values, out):  # no view of `out` has three lattice axes
         out[...] = values.reshape(out.shape)
-    return out
 
 
 def gradient(image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Array:
     """Return d value / d coordinate, (batch, channel, *lattice, d)."""
-    batch = image.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
-    out = np.empty((batch, image.shape[1], *lattice.shape, plan.ndim), real_dtype(image.dtype))
-    request, points, values = prepare(plan, lattice, geometry, out)
-    _native.gradient(request, image, points, values)
+    shape = (_batch(image, geometry), image.shape[1], *lattice.shape, plan.ndim)
+    out = np.empty(shape, sum_dtype(image.dtype))
+    for k, (part, slopes) in enumerate(zip(_components(image), _components(out), strict=True)):
+        request, points, values = prepare(
+            component_plan(plan, k), lattice, geometry, slopes, part.dtype.name == "bfloat16"
+        )
+        _native.gradient(request, _as_bits(part), points, values)
     return out
 
 
 def push(values: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Array:
     """Return the transpose of `pull` applied to `values`, an image of `shape`, (batch, channel, *spatial)."""
-    image = np.empty(shape, real_dtype(values.dtype))
-    batch = values.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
-    values = np.broadcast_to(values, (batch, *values.shape[1:]))
-    request, points, values = prepare(plan, lattice, geometry, values)
-    _native.push(request, values, points, image)
+    image = np.empty(shape, sum_dtype(values.dtype))
+    values = np.broadcast_to(values, (_batch(values, geometry), *values.shape[1:]))
+    for part, target in zip(_components(values), _components(image), strict=True):
+        request, points, flat = prepare(plan, lattice, geometry, part, part.dtype.name == "bfloat16")
+        _native.push(request, _as_bits(flat), points, target)
     return image
 
 
 def vjp(image: Array, geometry: Array, grad: Array, lattice: Lattice, plan: Plan) -> tuple[Array, Array]:
     """Return the gradients in `image` and in `geometry` of the inner product of `grad` and the values."""
-    grad_image = np.empty(image.shape, real_dtype(image.dtype))
-    request, points, cotangent = prepare(plan, lattice, geometry, grad)
-    grad_geometry = np.empty(points.shape, points.dtype)
-    _native.vjp(request, image, points, cotangent, grad_image, grad_geometry)
+    grad_image = np.empty(image.shape, sum_dtype(image.dtype))
+    grad_geometry = np.zeros((), geometry.dtype)
+    parts = zip(_components(image), _components(grad), _components(grad_image), strict=True)
+    for k, (part, grad_part, target) in enumerate(parts):
+        request, points, cotangent = prepare(
+            component_plan(plan, k), lattice, geometry, grad_part, part.dtype.name == "bfloat16"
+        )
+        grad_points = np.empty(points.shape, points.dtype)
+        _native.vjp(request, _as_bits(part), points, cotangent, target, grad_points)
+        grad_geometry = grad_points if k == 0 else grad_geometry + grad_points
     return grad_image, grad_geometry.reshape(geometry.shape)
+
+
+def prefilter(image: Array, plan: Plan, adjoint: bool = False) -> Array:
+    """Return spline coefficients of `image`, (batch, channel, *spatial), or the transpose of that map applied to it.
+
+    Where borders are constant, samples beyond them are coefficients too, of the value `fill`.
+    """
+    dtype = sum_dtype(image.dtype)
+    shift = np.zeros(())
+    if not adjoint and BORDERS["constant"] in plan.border:
+        fill = np.asarray(plan.fill, dtype)
+        shift = np.where(np.isfinite(fill), fill, 0).reshape(-1, *(1,) * plan.ndim)
+    coefficients = np.subtract(image, shift, dtype=dtype, order="C", casting="unsafe") if np.any(shift) else image
+    coefficients = np.array(coefficients, dtype, order="C", copy=coefficients is image)
+    for part in _components(coefficients):
+        lines = np.ascontiguousarray(part)
+        for axis, (order, border) in enumerate(zip(plan.prefilter, plan.border, strict=True), start=2):
+            if order and lines.size:
+                outer, inner = math.prod(lines.shape[:axis]), math.prod(lines.shape[axis + 1 :])
+                _native.solve(lines.reshape(outer, lines.shape[axis], inner), order, border, adjoint)
+        if lines is not part:
+            part[...] = lines
+    if np.any(shift):
+        coefficients += shift
+    return coefficients
+
+
+def _resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
+    """Resample an array of contiguous inner axes, without a change of layout."""
+    outer, inner = math.prod(image.shape[:axis]), math.prod(image.shape[axis + 1 :])
+    lines = image.reshape(outer, image.shape[axis], inner)
+    if inner > 1 and lines.strides[2] != lines.itemsize:
+        lines = np.ascontiguousarray(lines)
+    out = np.empty((outer, len(first), inner), dtype)
+    if out.size == 0:
+        pass
+    elif image.dtype.kind == "c":
+        lines = np.ascontiguousarray(lines)
+        real = lines.real.dtype
+        _native.resample(lines.view(real), first, weight, out.view(real))
+    else:
+        _native.resample(lines, first, weight, out)
+    return out.reshape(*image.shape[:axis], len(first), *image.shape[axis + 1 :])
+
+
+def resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
+    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along a spatial axis of (batch, channel, *spatial).
+
+    Parameters
+    ----------
+    axis : int
+        The spatial axis, from 0 on.
+    first : ndarray of int64, (n,)
+    weight : ndarray of float64, (n, taps)
+    dtype : dtype
+        Of the result.
+    """
+    dtype, between = np.dtype(dtype), sum_dtype(image.dtype)
+    if image.dtype.name == "bfloat16":
+        image = image.astype(np.float32)
+    last = image.shape[1] > 1 and abs(image.strides[1]) < abs(image.strides[-1])
+    arranged = np.moveaxis(image, 1, -1) if last else image
+    position = axis + (1 if last else 2)
+    direct = dtype == between or (dtype == image.dtype and dtype.kind != "c")
+    out = _resample(arranged, position, first, weight, dtype if direct else between)
+    if dtype.kind == "c" or dtype.name == "bfloat16":
+        out = out.astype(dtype, copy=False)
+    elif not direct:  # once more, through a table that changes nothing but the dtype
+        same = np.arange(out.shape[position], dtype=np.int64)
+        out = _resample(out, position, same, np.ones((len(same), 1)), dtype)
+    return np.moveaxis(out, -1, 1) if last else out
+
+
+def winners(importance: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Array:
+    """Return which point of the lattice reaches each sample with the largest importance, int64 (batch, *shape).
+
+    Parameters
+    ----------
+    importance : ndarray, (batch or 1, 1, *lattice)
+    shape : tuple of int
+        The spatial sides of the image.
+
+    Returns
+    -------
+    ndarray
+        Flat indices in the lattice; -1 where no point reaches.
+    """
+    batch = _batch(importance, geometry)
+    best = np.empty((batch, 1, *shape), sum_dtype(importance.dtype))
+    winner = np.empty(best.shape, np.int64)
+    importance = np.broadcast_to(importance, (batch, *importance.shape[1:]))
+    request, points, values = prepare(plan, lattice, geometry, importance, importance.dtype.name == "bfloat16")
+    _native.winners(request, _as_bits(values), points, best, winner)
+    return winner[:, 0]

@@ -1,29 +1,39 @@
 """Tensors: the native kernels as registered operators on the CPU, plain torch operations on every other device.
 
-The operators are ``torch.ops.pullback.pull``, ``push``, ``gradient`` and ``vjp``, on canonical tensors. Each has a
-kernel for the CPU, the composite for other devices, a fake for tracing, and a derivative of the first order. What is
-constant about a call travels as one string, `reading`: a schema with a list for each part of it costs more than a small
-warp.
+The operators are ``torch.ops.pullback.pull``, ``push``, ``gradient``, ``vjp``, ``prefilter``, ``resample`` and
+``winners``, on canonical tensors. Each has a kernel for the CPU, the composite for other devices, a fake for tracing,
+and a derivative of the first order where it has one. What is constant about a call travels as one string, `reading`: a
+schema with a list for each part of it costs more than a small warp.
+
+The kernels know real numbers alone: a complex image is read twice, once for each of its components.
 """
 
 from __future__ import annotations
 
 import ast
+import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pullback import _native
-from pullback._plan import Frame, Lattice, Plan
+from pullback._plan import BORDERS, Frame, Lattice, Plan
 from pullback.backends import composite
-from pullback.backends._request import prepare
+from pullback.backends._request import component_plan, prepare
+from pullback.backends._table import transposed
 
 name = "torch"
 
-_IMAGE_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_NATIVE_DTYPES = (torch.uint8, torch.float32, torch.float64)
+_IMAGE_DTYPES = (
+    *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
+    *(torch.int8, torch.int16, torch.int32, torch.int64),
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128),
+)
+_WIDE_DTYPES = (torch.float64, torch.int32, torch.int64, torch.uint32, torch.uint64)
 
 _library = torch.library.Library("pullback", "DEF")  # type: ignore[no-untyped-call]
 for _schema in (
@@ -32,6 +42,9 @@ for _schema in (
     "push(Tensor values, Tensor geometry, SymInt[] shape, str reading, SymInt[] image_shape) -> Tensor",
     "vjp(Tensor image, Tensor geometry, Tensor grad, SymInt[] shape, str reading, bool need_image, bool need_geometry)"
     " -> (Tensor, Tensor)",
+    "prefilter(Tensor image, str reading, bool adjoint) -> Tensor",
+    "resample(Tensor image, int axis, Tensor first, Tensor weight, ScalarType dtype) -> Tensor",
+    "winners(Tensor importance, Tensor geometry, SymInt[] shape, str reading, SymInt[] image_shape) -> Tensor",
 ):
     _library.define(_schema)  # type: ignore[no-untyped-call]
 
@@ -41,41 +54,49 @@ def _reading(lattice: Lattice, plan: Plan) -> str:
     """Write down all of a call but its tensors and its output shape."""
     frames = (lattice.frame_in.scale, lattice.frame_in.offset, lattice.frame_out.scale, lattice.frame_out.offset)
     fill = tuple(map(str, plan.fill))  # nan and inf are no literals
-    return repr((lattice.kind, plan.interpolation, plan.border, plan.crop, fill, frames))
+    reads = (plan.interpolation, plan.border, plan.crop, fill, plan.parameter, plan.prefilter)
+    return repr((lattice.kind, lattice.reversed, frames, reads))
+
+
+def _number(text: str) -> complex:
+    value = complex(text)
+    return value if "j" in text else value.real
 
 
 @lru_cache(maxsize=1024)
-def _parsed(reading: str) -> tuple[int, Frame, Frame, Plan]:
-    kind, interpolation, border, crop, fill, frames = ast.literal_eval(reading)
+def _parsed(reading: str) -> tuple[int, bool, Frame, Frame, Plan]:
+    kind, is_reversed, frames, (interpolation, border, crop, fill, parameter, prefilter) = ast.literal_eval(reading)
     scale_in, offset_in, scale_out, offset_out = frames
-    plan = Plan(interpolation, border, crop, tuple(map(float, fill)))
-    return kind, Frame(scale_in, offset_in), Frame(scale_out, offset_out), plan
+    plan = Plan(interpolation, border, crop, tuple(map(_number, fill)), parameter, prefilter)
+    return kind, is_reversed, Frame(scale_in, offset_in), Frame(scale_out, offset_out), plan
 
 
 def _call(shape: Any, reading: str) -> tuple[Lattice, Plan]:
     """Read back what :func:`_reading` wrote."""
-    kind, frame_in, frame_out, plan = _parsed(reading)
-    return Lattice(kind, tuple(shape), frame_in, frame_out), plan
+    kind, is_reversed, frame_in, frame_out, plan = _parsed(reading)
+    return Lattice(kind, tuple(shape), frame_in, frame_out, is_reversed), plan
 
 
 def _without_fill(reading: str) -> str:
-    kind, frame_in, frame_out, plan = _parsed(reading)
-    return _reading(Lattice(kind, (), frame_in, frame_out), Plan(plan.interpolation, plan.border, plan.crop, (0.0,)))
+    lattice, plan = _call((), reading)
+    return _reading(lattice, replace(plan, fill=(0.0,)))
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:
     """Return the dtype that samples of `dtype` are summed in."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
+    if dtype.is_complex:
+        return dtype
+    return torch.float64 if dtype in _WIDE_DTYPES else torch.float32
 
 
 def _batch(image: Tensor, geometry: Tensor) -> int:
     return image.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
 
 
-def _as_native(tensor: Tensor) -> Tensor:
-    """Return a tensor that the kernels take: of one of their dtypes, without a graph."""
-    tensor = tensor.detach()
-    return tensor if tensor.dtype in _NATIVE_DTYPES else tensor.to(torch.float32)
+def _components(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Return views of the real and the imaginary part, or a real tensor itself; without a graph."""
+    tensor = tensor.detach().resolve_conj()
+    return tuple(torch.view_as_real(tensor).unbind(-1)) if tensor.is_complex() else (tensor,)
 
 
 def _empty_values(image: Tensor, batch: int, lattice: Any, dtype: torch.dtype) -> Tensor:
@@ -91,26 +112,32 @@ def _empty_values(image: Tensor, batch: int, lattice: Any, dtype: torch.dtype) -
 
 def _pull_native(image: Tensor, geometry: Tensor, shape: Any, reading: str, dtype: torch.dtype) -> Tensor:
     lattice, plan = _call(shape, reading)
-    native_dtype = dtype if dtype in _NATIVE_DTYPES else torch.float32
-    values = _empty_values(image, _batch(image, geometry), shape, native_dtype)
-    request, points, out = prepare(plan, lattice, geometry.detach(), values)
-    _native.pull(request, _as_native(image), points, out)
-    return values if dtype == native_dtype else values.to(dtype)
+    values = _empty_values(image, _batch(image, geometry), shape, dtype)
+    if dtype.is_complex and not image.is_complex():
+        values.imag.zero_()
+    for k, (part, target) in enumerate(zip(_components(image), _components(values), strict=False)):
+        request, points, out = prepare(component_plan(plan, k), lattice, geometry.detach(), target)
+        _native.pull(request, part, points, out)
+        if out.data_ptr() != target.data_ptr():  # no view has three lattice axes
+            target.copy_(out.reshape(target.shape))
+    return values
 
 
 def _gradient_native(image: Tensor, geometry: Tensor, shape: Any, reading: str) -> Tensor:
     lattice, plan = _call(shape, reading)
     slopes = torch.empty((_batch(image, geometry), image.shape[1], *shape, plan.ndim), dtype=_real(image.dtype))
-    request, points, out = prepare(plan, lattice, geometry.detach(), slopes)
-    _native.gradient(request, _as_native(image), points, out)
+    for k, (part, target) in enumerate(zip(_components(image), _components(slopes), strict=True)):
+        request, points, out = prepare(component_plan(plan, k), lattice, geometry.detach(), target)
+        _native.gradient(request, part, points, out)
     return slopes
 
 
 def _push_native(values: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
     lattice, plan = _call(shape, reading)
     image = torch.empty(tuple(image_shape), dtype=_real(values.dtype))
-    request, points, flat = prepare(plan, lattice, geometry.detach(), _as_native(values))
-    _native.push(request, flat, points, image)
+    for part, target in zip(_components(values), _components(image), strict=True):
+        request, points, flat = prepare(plan, lattice, geometry.detach(), part)
+        _native.push(request, flat, points, target)
     return image
 
 
@@ -119,14 +146,70 @@ def _vjp_native(
 ) -> tuple[Tensor, Tensor]:
     lattice, plan = _call(shape, reading)
     real = _real(image.dtype)
-    request, points, cotangent = prepare(plan, lattice, geometry.detach(), grad.detach().to(real))
-    grad_image = torch.empty(image.shape, dtype=real) if need_image else None
-    grad_points = torch.empty(points.shape, dtype=geometry.dtype) if need_geometry else None
-    _native.vjp(request, _as_native(image), points, cotangent, grad_image, grad_points)
-    return (
-        image.new_empty(0) if grad_image is None else grad_image.to(image.dtype),
-        geometry.new_empty(0) if grad_points is None else grad_points.reshape(geometry.shape),
-    )
+    grad_image = torch.empty(image.shape, dtype=real) if need_image else image.new_empty(0)
+    targets = _components(grad_image) if need_image else (None, None)
+    grad_geometry = geometry.new_empty(0)
+    for k, (part, grad_part) in enumerate(zip(_components(image), _components(grad.to(real)), strict=True)):
+        request, points, cotangent = prepare(component_plan(plan, k), lattice, geometry.detach(), grad_part)
+        grad_points = torch.empty(points.shape, dtype=geometry.dtype) if need_geometry else None
+        _native.vjp(request, part, points, cotangent, targets[k], grad_points)
+        if grad_points is not None:
+            grad_geometry = grad_points if k == 0 else grad_geometry + grad_points
+    return grad_image.to(image.dtype), grad_geometry.reshape(geometry.shape) if need_geometry else grad_geometry
+
+
+def _prefilter_native(image: Tensor, reading: str, adjoint: bool) -> Tensor:
+    _, plan = _call((), reading)
+    dtype = _real(image.dtype)
+    shift = torch.zeros((), dtype=dtype)
+    if not adjoint and BORDERS["constant"] in plan.border:
+        fill = torch.tensor(plan.fill, dtype=dtype).reshape(-1, *(1,) * plan.ndim)
+        shift = torch.where(fill.isfinite(), fill, 0)
+    coefficients = (image.detach().to(dtype) - shift).contiguous()
+    for part in _components(coefficients):
+        lines = part.contiguous()
+        for axis, (order, border) in enumerate(zip(plan.prefilter, plan.border, strict=True), start=2):
+            if order and lines.numel():
+                outer, inner = math.prod(lines.shape[:axis]), math.prod(lines.shape[axis + 1 :])
+                _native.solve(lines.view(outer, lines.shape[axis], inner), order, border, adjoint)
+        if lines is not part:
+            part.copy_(lines)
+    return coefficients.add_(shift) if shift.any() else coefficients
+
+
+def _resample_native(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    between = _real(image.dtype)
+    last = image.shape[1] > 1 and image.stride(1) < image.stride(-1)
+    arranged = image.detach().movedim(1, -1) if last else image.detach()
+    position = axis + (1 if last else 2)
+    before, after = tuple(arranged.shape[:position]), tuple(arranged.shape[position + 1 :])
+    size, inner = math.prod(before), math.prod(after)
+    direct = dtype == between or (dtype == image.dtype and not dtype.is_complex)
+    out = torch.empty((size, len(first), inner), dtype=dtype if direct else between)
+    lines = arranged.reshape(size, arranged.shape[position], inner)
+    if inner > 1 and lines.stride(2) != 1:
+        lines = lines.contiguous()
+    for part, target in zip(_components(lines), _components(out), strict=True):
+        if out.numel() == 0:
+            continue
+        if image.is_complex():
+            piece = torch.empty(target.shape, dtype=target.dtype)
+            _native.resample(part.contiguous(), first, weight, piece)
+            target.copy_(piece)
+        else:
+            _native.resample(part, first, weight, target)
+    out = out.reshape(*before, len(first), *after)
+    out = out.movedim(-1, 1) if last else out
+    return out if out.dtype == dtype else composite.cast(out, dtype)
+
+
+def _winners_native(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
+    lattice, plan = _call(shape, reading)
+    best = torch.empty((_batch(importance, geometry), 1, *image_shape), dtype=_real(importance.dtype))
+    winner = torch.empty(best.shape, dtype=torch.int64)
+    request, points, flat = prepare(plan, lattice, geometry.detach(), importance.detach())
+    _native.winners(request, flat, points, best, winner)
+    return winner[:, 0].clone()
 
 
 # The composite, for every other device
@@ -157,6 +240,18 @@ def _vjp_composite(
     return grad_image, grad_geometry
 
 
+def _prefilter_composite(image: Tensor, reading: str, adjoint: bool) -> Tensor:
+    return composite.prefilter(image.to(_real(image.dtype)), _call((), reading)[1], adjoint)
+
+
+def _resample_composite(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    return composite.cast(composite.resample(image.to(_real(image.dtype)), axis, first, weight), dtype)
+
+
+def _winners_composite(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
+    return composite.winners(importance, geometry, *_call(shape, reading), tuple(image_shape))
+
+
 # Fakes: shapes and dtypes alone
 
 
@@ -180,6 +275,19 @@ def _vjp_fake(
         image.new_empty(image.shape if need_image else (0,)),
         geometry.new_empty(geometry.shape if need_geometry else (0,)),
     )
+
+
+def _prefilter_fake(image: Tensor, reading: str, adjoint: bool) -> Tensor:
+    return image.new_empty(image.shape, dtype=_real(image.dtype))
+
+
+def _resample_fake(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    shape = (*image.shape[: 2 + axis], first.shape[0], *image.shape[3 + axis :])
+    return _empty_values(image, shape[0], shape[2:], dtype)
+
+
+def _winners_fake(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
+    return importance.new_empty((_batch(importance, geometry), *image_shape), dtype=torch.int64)
 
 
 # Derivatives
@@ -212,6 +320,28 @@ def _push_backward(ctx: Any, grad: Tensor) -> Any:
     return grad_values, grad_geometry, None, None, None
 
 
+def _save_prefilter(ctx: Any, inputs: Any, output: Any) -> None:
+    image, ctx.reading, ctx.adjoint = inputs
+    ctx.dtype = image.dtype
+
+
+def _prefilter_backward(ctx: Any, grad: Tensor) -> Any:
+    grad_image = torch.ops.pullback.prefilter(grad, _without_fill(ctx.reading), not ctx.adjoint)
+    return grad_image.to(ctx.dtype), None, None
+
+
+def _save_resample(ctx: Any, inputs: Any, output: Any) -> None:
+    image, ctx.axis, first, weight, _ = inputs
+    ctx.dtype, ctx.size = image.dtype, image.shape[2 + ctx.axis]
+    ctx.save_for_backward(first, weight)
+
+
+def _resample_backward(ctx: Any, grad: Tensor) -> Any:
+    first, weight = ctx.saved_tensors
+    first, weight = map(torch.from_numpy, transposed(first, weight, ctx.size))
+    return torch.ops.pullback.resample(grad, ctx.axis, first, weight, ctx.dtype), None, None, None, None
+
+
 def _no_second_order(ctx: Any, *grads: Tensor) -> Any:
     raise RuntimeError(
         "pullback: derivatives of the second order are not implemented on these operators yet; call "
@@ -219,21 +349,20 @@ def _no_second_order(ctx: Any, *grads: Tensor) -> Any:
     )
 
 
-for _name, _native_kernel, _composite_kernel, _fake, _backward in (
-    ("pull", _pull_native, _pull_composite, _pull_fake, _pull_backward),
-    ("push", _push_native, _push_composite, _push_fake, _push_backward),
-    ("gradient", _gradient_native, _gradient_composite, _gradient_fake, _no_second_order),
-    ("vjp", _vjp_native, _vjp_composite, _vjp_fake, _no_second_order),
+for _name, _native_kernel, _composite_kernel, _fake, _setup, _backward in (
+    ("pull", _pull_native, _pull_composite, _pull_fake, _save, _pull_backward),
+    ("push", _push_native, _push_composite, _push_fake, _save, _push_backward),
+    ("gradient", _gradient_native, _gradient_composite, _gradient_fake, None, _no_second_order),
+    ("vjp", _vjp_native, _vjp_composite, _vjp_fake, None, _no_second_order),
+    ("prefilter", _prefilter_native, _prefilter_composite, _prefilter_fake, _save_prefilter, _prefilter_backward),
+    ("resample", _resample_native, _resample_composite, _resample_fake, _save_resample, _resample_backward),
+    ("winners", _winners_native, _winners_composite, _winners_fake, None, None),
 ):
     _library.impl(_name, _native_kernel, "CPU")  # type: ignore[no-untyped-call]
     _library.impl(_name, _composite_kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"pullback::{_name}", _fake, lib=_library)
-    torch.library.register_autograd(
-        f"pullback::{_name}",
-        _backward,
-        setup_context=_save if _name in ("pull", "push") else None,
-        lib=_library,
-    )
+    if _backward is not None:
+        torch.library.register_autograd(f"pullback::{_name}", _backward, setup_context=_setup, lib=_library)
 
 
 # What the public functions call
@@ -268,6 +397,11 @@ def matrix_of(transform: Any, image: Tensor) -> Tensor:
     return matrix if matrix.ndim == 3 else matrix[None]
 
 
+def reverse_matrix(matrix: Tensor) -> Tensor:
+    """Return affine matrices with their axes in reverse order, on both sides."""
+    return torch.cat([matrix[..., :-1].flip(-1, -2), matrix[..., -1:].flip(-2)], dim=-1)
+
+
 def as_dtype(function: str, dtype: Any, image: Tensor) -> torch.dtype:
     """Return the dtype of the result."""
     if dtype is None:
@@ -275,6 +409,16 @@ def as_dtype(function: str, dtype: Any, image: Tensor) -> torch.dtype:
     if not isinstance(dtype, torch.dtype) or dtype not in _IMAGE_DTYPES:
         raise TypeError(f"{function}: `dtype` is {dtype!r}; give a torch dtype that images may have")
     return dtype
+
+
+def sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype that samples of `dtype` are summed in."""
+    return _real(dtype)
+
+
+def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return `values` in `dtype`; integers are rounded to nearest and saturated."""
+    return composite.cast(values, dtype)
 
 
 def check_out(function: str, out: Any) -> None:
@@ -304,3 +448,28 @@ def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: 
     values = values.expand(_batch(values, geometry), *values.shape[1:])
     image: Tensor = torch.ops.pullback.push(values, geometry, lattice.shape, _reading(lattice, plan), shape)
     return image.to(values.dtype) if values.is_floating_point() else image
+
+
+def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
+    """Return spline coefficients of `image`, (batch, channel, *spatial), or the transpose of that map applied to it."""
+    frame = Frame((1.0,) * plan.ndim, (0.0,) * plan.ndim)
+    reading = _reading(Lattice(0, (), frame, frame), plan)
+    coefficients: Tensor = torch.ops.pullback.prefilter(image, reading, adjoint)
+    return coefficients
+
+
+def resample(image: Tensor, axis: int, first: Any, weight: Any, dtype: torch.dtype) -> Tensor:
+    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along a spatial axis of (batch, channel, *spatial).
+
+    `first` and `weight` are NumPy arrays, int64 (n,) and float64 (n, taps).
+    """
+    table = torch.from_numpy(np.ascontiguousarray(first)), torch.from_numpy(np.ascontiguousarray(weight))
+    values: Tensor = torch.ops.pullback.resample(image, axis, *table, dtype)
+    return values
+
+
+def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
+    """Return which point of the lattice reaches each sample with the largest importance, int64 (batch, *shape)."""
+    importance = importance.expand(_batch(importance, geometry), *importance.shape[1:])
+    won: Tensor = torch.ops.pullback.winners(importance, geometry, lattice.shape, _reading(lattice, plan), shape)
+    return won

@@ -1,0 +1,144 @@
+"""Images with missing samples: the weighted mean of the samples that are there.
+
+With m(k) = 1 where a sample is there and 0 where it is missing, beyond a constant border too,
+
+    value = sum_k w(x - k) m(k) f(k) / sum_k w(x - k) m(k),
+
+a quotient of two pulls: of the image with 0 in the place of what is missing, and of m, which is the *coverage*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from pullback import _check
+from pullback._call import Call
+from pullback._plan import INTERPOLATIONS, Plan
+from pullback.transforms.base import is_tensor, namespace
+
+# Below this much coverage a point counts as not covered. Where no weight is negative, the mean stays between its
+# samples however small the coverage is, and the bound is what positions are accurate to. Where some are, they may
+# cancel: next to a missing sample, the mean of its neighbours grows like 1 / coverage, which this bound stops.
+_LEAST_COVERAGE = 1e-4
+_LEAST_COVERAGE_OF_SIGNED_WEIGHTS = 0.1
+_POSITIVE = frozenset(
+    INTERPOLATIONS[name] for name in ("nearest", "linear", "bspline2", "bspline3", "bspline4", "bspline5")
+)
+
+
+def has_signed_weights(plan: Plan) -> bool:
+    """Whether a plan may give samples a negative weight."""
+    return any(plan.prefilter) or not _POSITIVE.issuperset(plan.interpolation)
+
+
+def least_coverage(plan: Plan) -> float:
+    """Return the coverage that a point must exceed to get a value."""
+    return _LEAST_COVERAGE_OF_SIGNED_WEIGHTS if has_signed_weights(plan) else _LEAST_COVERAGE
+
+
+def missing_samples(call: Call, image: Any, mask: Any) -> Any:
+    """Return where samples are missing, as booleans (1 or N, 1 or C, *spatial); None for a call without a mask.
+
+    Parameters
+    ----------
+    image : array_like or Tensor
+        The caller's, which may be a masked array.
+    mask : array_like or Tensor of bool, "nan" or None
+    """
+    if mask is None:
+        if not isinstance(image, np.ma.MaskedArray):
+            return None
+        mask = np.ma.getmaskarray(image)
+    _check.mixing(call.function, call.plan, "a mask")
+    if isinstance(mask, str):
+        _check.choice(call.function, "mask", mask, ("nan",))
+        return namespace(call.image).isnan(call.image)
+    layout, spatial = call.layout, tuple(call.image.shape[2:])
+    missing = like(mask, call.image)
+    shape = layout.restored_shape(tuple(call.image.shape), layout.batch)
+    _check.mask(call.function, missing, shape, spatial)
+    is_shared = missing.ndim < len(shape)
+    missing = missing[None, None] if is_shared else layout.canonical(missing, layout.ndim, layout.batch)
+    return namespace(missing).broadcast_to(missing, (*missing.shape[:2], *spatial))
+
+
+def like(array: Any, image: Any, dtype: Any = None) -> Any:
+    """Return `array` as what `image` is: a NumPy array, or a tensor on its device."""
+    if namespace(image) is np:
+        return np.asarray(array, dtype)
+    return namespace(image).as_tensor(array, dtype=dtype, device=image.device)
+
+
+def known_samples(call: Call, missing: Any) -> tuple[Any, Any, Plan]:
+    """Return what the two pulls read: the image without what is missing, and m; and the plan, whose fill is 0."""
+    plan = replace(call.plan, fill=(0.0,))
+    image, xp = call.image, namespace(call.image)
+    if xp is not np or missing.any():
+        image = xp.where(missing, like(0, image, image.dtype), image)
+    known = like(~missing, image, real_dtype(call.backend, call.image))
+    if any(plan.prefilter):
+        image, known = call.backend.prefilter(image, plan), call.backend.prefilter(known, plan)
+    return image, known, plan
+
+
+def real_dtype(backend: ModuleType, image: Any) -> Any:
+    """Return the dtype of weights: the one that samples are summed in, or that of its real part."""
+    dtype = backend.sum_dtype(image.dtype)
+    return dtype.to_real() if is_tensor(image) else np.zeros(0, dtype).real.dtype
+
+
+def fill_values(call: Call, dtype: Any) -> Any:
+    """Return the fill of a call for canonical values, (1 or C, *ones)."""
+    return like(call.plan.fill, call.image, dtype).reshape(-1, *(1,) * len(call.lattice.shape))
+
+
+def quotient(numerator: Any, coverage: Any, is_covered: Any) -> Any:
+    """Return numerator / coverage, and 0 where a point is not covered, with derivatives of 0 there."""
+    xp = namespace(numerator)
+    return xp.where(is_covered, numerator, 0) / xp.where(is_covered, coverage, 1)
+
+
+def masked_values(call: Call, missing: Any, dtype: Any) -> tuple[Any, Any]:
+    """Return the canonical values, of `dtype`, and the coverage, which channels and batch may share."""
+    backend, xp = call.backend, namespace(call.image)
+    image, known, plan = known_samples(call, missing)
+    coverage = call.pull(known, plan, known.dtype)
+    is_covered = coverage > least_coverage(plan)
+    fill = fill_values(call, backend.sum_dtype(call.image.dtype))
+    if call.copies:
+        return xp.where(is_covered, call.pull(image, plan, dtype), backend.cast(fill, dtype)), coverage
+    values = quotient(call.pull(image, plan, fill.dtype), coverage, is_covered)
+    return backend.cast(xp.where(is_covered, values, fill), dtype), coverage
+
+
+def masked_gradient(call: Call, missing: Any) -> Any:
+    """Return d value / d coordinate of the mean: (numerator' - value coverage') / coverage."""
+    image, known, plan = known_samples(call, missing)
+    coverage = call.pull(known, plan, known.dtype)
+    is_covered = coverage > least_coverage(plan)
+    values = quotient(call.pull(image, plan, call.backend.sum_dtype(image.dtype)), coverage, is_covered)
+    slopes = call.backend.gradient(image, call.geometry, call.lattice, plan)
+    drift = call.backend.gradient(known, call.geometry, call.lattice, plan)
+    return quotient(slopes - values[..., None] * drift, coverage[..., None], is_covered[..., None])
+
+
+def masked_vjp(call: Call, missing: Any, grad: Any) -> tuple[Any, Any]:
+    """Return the gradients of ``(grad * value).sum()`` in the samples, before the prefilter, and in the geometry."""
+    image, known, plan = known_samples(call, missing)
+    coverage = call.pull(known, plan, known.dtype)
+    is_covered = coverage > least_coverage(plan)
+    values = quotient(call.pull(image, plan, grad.dtype), coverage, is_covered)
+    share = quotient(grad, coverage, is_covered)
+    grad_image, grad_geometry = call.vjp(image, plan, share)
+    grad_coverage = sum_to(-(np.conj(share) * values).real, coverage.shape)
+    return grad_image, grad_geometry + call.vjp(known, plan, grad_coverage)[1]
+
+
+def sum_to(array: Any, shape: tuple[int, ...]) -> Any:
+    """Sum over the axes that `shape` shares."""
+    shared = tuple(axis for axis, n in enumerate(shape) if n == 1 != array.shape[axis])
+    return array.sum(axis=shared, keepdims=True)

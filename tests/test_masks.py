@@ -1,0 +1,255 @@
+"""Missing samples: values are means of the samples that are there, with coverage, and both have gradients."""
+
+import numpy as np
+import pytest
+
+import pullback as pb
+
+torch = pytest.importorskip("torch")
+
+RANDOM = np.random.default_rng(0)
+SHAPES = {1: (13,), 2: (9, 11), 3: (5, 6, 7)}
+POSITIVE = ["nearest", "linear", "bspline2", "bspline3", "bspline4", "bspline5"]
+SIGNED = ["cubic", "mitchell", "lanczos2", "lanczos3", "lanczos4", "spline2", "spline3", "spline4", "spline5"]
+BORDERS = ["constant", "edge", "reflect", "symmetric", "wrap"]
+DTYPES = ["bool", "uint8", "int16", "int64", "float16", "float32", "float64", "complex64", "complex128"]
+
+every_interpolation = pytest.mark.parametrize("interpolation", POSITIVE + SIGNED)
+every_border = pytest.mark.parametrize("border", BORDERS)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_whatever_ran_before():
+    global RANDOM
+    RANDOM = np.random.default_rng(0)
+
+
+def scene(ndim=2, missing=0.3, points=300, margin=1.0):
+    """Return an image, where it is missing, and points on it and up to `margin` beside it."""
+    image = RANDOM.standard_normal(SHAPES[ndim])
+    x = RANDOM.uniform(-margin, np.array(image.shape) - 1 + margin, (points, ndim))
+    return image, RANDOM.random(image.shape) < missing, x
+
+
+@every_interpolation
+@every_border
+@pytest.mark.parametrize("ndim", SHAPES)
+def test_a_value_is_the_mean_of_what_is_there(interpolation, border, ndim):
+    image, missing, x = scene(ndim)
+    options = {"interpolation": interpolation, "border": border}
+    numerator = pb.sample(np.where(missing, 0, image), x, **options)
+    coverage = pb.sample((~missing).astype(float), x, **options)
+    covered = coverage > (1e-4 if interpolation in POSITIVE else 0.1)
+    assert covered.mean() > 0.1
+    values, weight = pb.sample(image, x, mask=missing, fill=-7, return_weight=True, **options)
+    np.testing.assert_allclose(weight, coverage, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(values[covered], numerator[covered] / coverage[covered], rtol=1e-12, atol=1e-12)
+    assert np.all(values[~covered] == -7)
+
+
+@every_dtype
+@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+@pytest.mark.parametrize("shape", [(40, 45), (3, 40, 45), (2, 3, 40, 45)], ids=str)
+def test_nothing_missing_changes_no_bit_inside_the_image(dtype, interpolation, shape):
+    image = (100 * RANDOM.standard_normal(shape)).astype(dtype)
+    nothing = np.zeros((40, 45), bool)
+    x = RANDOM.uniform(0, 1, (2,) * (len(shape) == 4) + (600, 2)) * (39, 44)
+    values, weight = pb.sample(image, x, interpolation=interpolation, mask=nothing, return_weight=True)
+    assert values.tobytes() == pb.sample(image, x, interpolation=interpolation).tobytes()
+    assert np.all(weight == 1)
+    turn = pb.Affine.rotation(10, center=(20, 20))
+    values, weight = pb.warp(image, turn, interpolation=interpolation, mask=nothing, return_weight=True)
+    whole = weight == 1
+    assert whole.mean() > 0.7
+    np.testing.assert_array_equal(values[whole], pb.warp(image, turn, interpolation=interpolation)[whole])
+
+
+@every_dtype
+def test_tensors_are_read_like_arrays(dtype):
+    image = (100 * RANDOM.standard_normal((3, 9, 11))).astype(dtype)
+    _, missing, x = scene()
+    wanted, coverage = pb.sample(image, x, mask=missing, fill=1, return_weight=True)
+    values, weight = pb.sample(torch.tensor(image), torch.tensor(x), mask=missing, fill=1, return_weight=True)
+    assert values.dtype == torch.tensor(image).dtype
+    np.testing.assert_array_equal(values, wanted)
+    np.testing.assert_array_equal(weight, coverage)
+
+
+def test_beyond_a_constant_border_is_missing_too():
+    """The fill does not mix in: a point up to a sample outside has the value of the nearest samples."""
+    ramp = np.array([5.0, 6.0, 7.0])
+    values, weight = pb.sample(ramp, [[-0.75], [2.25], [3.5]], mask=np.zeros(3, bool), fill=99, return_weight=True)
+    assert values.tolist() == [5, 7, 99]
+    assert weight.tolist() == [0.25, 0.75, 0]
+    cropped = pb.sample(ramp, [[-0.75], [1.5]], mask=np.zeros(3, bool), fill=99, extent="crop")
+    assert cropped.tolist() == [99, 6.5]
+
+
+def test_ways_to_say_what_is_missing():
+    image, missing, x = scene()
+    wanted = pb.sample(image, x, mask=missing)
+    holes = np.where(missing, np.nan, image)
+    np.testing.assert_array_equal(pb.sample(holes, x, mask="nan"), wanted)
+    np.testing.assert_array_equal(pb.sample(np.ma.array(holes, mask=missing), x), wanted)
+    np.testing.assert_array_equal(pb.sample(np.ma.array(image), x), pb.sample(image, x, mask=np.zeros((9, 11), bool)))
+    other = ~missing
+    np.testing.assert_array_equal(pb.sample(np.ma.array(image, mask=other), x, mask=missing), wanted)
+    tensors = (torch.tensor(holes), torch.tensor(x))
+    np.testing.assert_array_equal(pb.sample(*tensors, mask="nan"), wanted)
+    np.testing.assert_array_equal(pb.sample(*tensors, mask=torch.tensor(missing)), wanted)
+    np.testing.assert_array_equal(
+        pb.sample(image.astype(np.int16), x, mask="nan"),
+        pb.sample(image.astype(np.int16), x, mask=np.zeros((9, 11), bool)),
+    )
+
+
+MASK_SHAPES = {
+    "spatial": (9, 11),
+    "shared by all": (1, 1, 9, 11),
+    "one an entry": (2, 1, 9, 11),
+    "one a channel": (1, 3, 9, 11),
+    "one a sample": (2, 3, 9, 11),
+    "one a column": (1, 11),
+}
+
+
+@pytest.mark.parametrize("name", MASK_SHAPES)
+@pytest.mark.parametrize("last", [False, True], ids=["channels-first", "channels-last"])
+def test_masks_are_shared(name, last):
+    images = RANDOM.standard_normal((2, 3, 9, 11))
+    mask = RANDOM.random(MASK_SHAPES[name]) < 0.3
+    x = RANDOM.uniform(0, 8, (2, 50, 2))
+    wanted = np.empty((2, 3, 50))
+    coverage = np.empty((2, 3, 50))
+    each = np.broadcast_to(mask, (2, 3, 9, 11))
+    for n in range(2):
+        for c in range(3):
+            wanted[n, c], coverage[n, c] = pb.sample(images[n, c], x[n], mask=each[n, c], return_weight=True, fill=9)
+    if last:
+        images, wanted, coverage = (np.moveaxis(a, 1, -1) for a in (images, wanted, coverage))
+        mask = np.moveaxis(mask, 1, -1) if mask.ndim == 4 else mask
+    options = {"channel_axis": -1 if last else None, "fill": 9, "mask": mask, "return_weight": True}
+    values, weight = pb.sample(images, x, **options)
+    np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(weight, coverage, rtol=0, atol=1e-13)
+    out = np.full(wanted.shape, np.nan)
+    assert pb.sample(images, x, out=out, **options)[0] is out
+    np.testing.assert_array_equal(out, values)
+
+
+def test_nearest_copies_samples_that_no_float_holds():
+    image = np.array([2**63 - 1, 2**62 + 1, -(2**63) + 1])
+    values = pb.sample(
+        image, [[0.0], [1.2], [2.0]], interpolation="nearest", mask=np.array([False, False, True]), fill=5
+    )
+    assert values.tolist() == [2**63 - 1, 2**62 + 1, 5]
+
+
+def test_integers_round_once_at_the_end():
+    image = np.array([10, 11, 200], np.uint8)
+    found = pb.sample(image, [[0.8], [1.7]], mask=np.array([False, False, True]))
+    assert found.tolist() == [11, 11]
+    assert pb.sample(image, [[9.0]], mask=np.zeros(3, bool), fill=np.nan).tolist() == [0]
+
+
+def test_next_to_a_missing_sample_a_cubic_stays_in_proportion():
+    """Where weights cancel, the mean would grow without bound; the coverage that is asked for stops it."""
+    image, missing = np.sin(np.arange(20.0)), np.arange(20) == 10
+    x = np.linspace(9, 11, 2001)[:, None]
+    values, weight = pb.sample(image, x, interpolation="cubic", mask=missing, fill=np.nan, return_weight=True)
+    assert np.all(np.isnan(values) == (weight <= 0.1))
+    assert np.nanmax(np.abs(values)) < 3
+
+
+@every_interpolation
+@every_border
+def test_gradients_are_those_of_the_quotient(interpolation, border):
+    """Autograd through the two pulls, and the quotient rule for NumPy."""
+    image, missing, x = scene()
+    options = {"interpolation": interpolation, "border": border, "fill": 0.3}
+    grad = RANDOM.standard_normal(len(x))
+    found = pb.sample_vjp(image, x, grad, mask=missing, **options)
+    assert np.all(found[0][missing] == 0)
+    inputs = torch.tensor(np.where(missing, np.nan, image), requires_grad=True), torch.tensor(x, requires_grad=True)
+    wanted = torch.autograd.grad(pb.sample(*inputs, mask="nan", **options), inputs, torch.tensor(grad))
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    slopes = pb.gradient(image, x, mask=missing, **options)
+    np.testing.assert_allclose(slopes * grad[:, None], found[1], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "spline3"])
+def test_gradcheck(interpolation):
+    image, missing, x = scene(points=12, margin=0)
+    x = np.floor(x) + 0.1 + 0.8 * (x - np.floor(x))  # away from knots
+    _, weight = pb.sample(image, x, interpolation=interpolation, mask=missing, return_weight=True)
+    x = torch.tensor(x[weight > 0.2], requires_grad=True)  # away from the jump to the fill
+
+    def values_and_coverage(image, x):
+        return pb.sample(image, x, interpolation=interpolation, mask=missing, return_weight=True)
+
+    assert torch.autograd.gradcheck(
+        values_and_coverage, (torch.tensor(image, requires_grad=True), x), eps=1e-7, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("mask", ["spatial", "one a channel"])
+@pytest.mark.parametrize("batch", [(2, 3), (1, 3), (2, 1)], ids=["own", "one image", "one transform"])
+def test_vjp_of_a_warp(dtype, mask, batch):
+    images, transforms = batch
+    images = 2 if images == transforms == 1 else images
+    transforms = images if images > 1 and transforms > 1 else transforms
+    image = RANDOM.standard_normal((images, 2, 9, 11)).astype(dtype)
+    if dtype == np.complex128:
+        image += 1j * RANDOM.standard_normal(image.shape)
+    missing = RANDOM.random((9, 11) if mask == "spatial" else (1, 2, 9, 11)) < 0.3
+    matrix = np.eye(2, 3) + RANDOM.uniform(-0.3, 0.3, (transforms, 2, 3))
+    parameters = torch.tensor(matrix, requires_grad=True)
+    leaf = torch.tensor(image, requires_grad=True)
+    values = pb.warp(leaf, pb.Affine(parameters), mask=missing)
+    grad = torch.randn(values.shape, dtype=values.dtype, generator=torch.Generator().manual_seed(0))
+    wanted = torch.autograd.grad(values, (leaf, parameters), grad)
+    found = pb.warp_vjp(image, pb.Affine(matrix), grad.numpy(), mask=missing)
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_missing_samples_do_not_leak_their_values():
+    """Whatever stands in a missing sample, the result is the same, and so are the gradients."""
+    image, missing, x = scene()
+    results = []
+    for stray in (0.0, 1e30, np.nan, np.inf):
+        leaf = torch.tensor(np.where(missing, stray, image), requires_grad=True)
+        points = torch.tensor(x, requires_grad=True)
+        values = pb.sample(leaf, points, mask=missing)
+        results.append([values.detach(), *torch.autograd.grad(values.sum(), (leaf, points))])
+    for other in results[1:]:
+        for ours, theirs in zip(results[0], other, strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_a_footprint_is_averaged_over_what_is_there():
+    """With antialias, the mean runs over the footprint: dead columns leave no trace in a constant image."""
+    image = np.full((64, 64), 3.0)
+    image[:, ::5] = 1000
+    values, weight = pb.warp(
+        image,
+        pb.Affine.scaling(4.0),
+        (16, 16),
+        antialias=True,
+        mask=image == 1000,
+        return_weight=True,
+        border="symmetric",
+    )
+    np.testing.assert_allclose(values, 3.0, rtol=1e-12)
+    np.testing.assert_allclose(weight[:, 1:-1], 0.8, rtol=0, atol=0.1)  # the first column is missing, and twice
+    assert np.all(pb.warp(image, pb.Affine.scaling(4.0), (16, 16), mask=image > 0, fill=5, antialias=True) == 5)
+
+
+def test_a_complex_fill():
+    image = RANDOM.standard_normal((2, 9, 11)) + 1j
+    found = pb.sample(image, [[-5.0, 0.0]], mask=np.zeros((9, 11), bool), fill=[2 - 1j, 3])
+    assert found.tolist() == [[2 - 1j], [3]]
+    assert pb.sample(torch.tensor(image), torch.tensor([[-5.0, 0.0]]), mask="nan", fill=2j).tolist() == [[2j], [2j]]

@@ -1,0 +1,229 @@
+"""Splatting: the adjoint of sampling, and means of what arrives, that leave no hole where a point reaches."""
+
+import numpy as np
+import pytest
+
+import pullback as pb
+
+torch = pytest.importorskip("torch")
+
+RANDOM = np.random.default_rng(0)
+SHAPES = {1: (9,), 2: (6, 7), 3: (3, 4, 5)}
+POSITIVE = ["nearest", "linear", "bspline2", "bspline3", "bspline4", "bspline5"]
+SIGNED = ["cubic", "mitchell", "lanczos2", "lanczos3", "lanczos4", "spline2", "spline3", "spline4", "spline5"]
+BORDERS = ["constant", "edge", "reflect", "symmetric", "wrap"]
+SPREADS = {"close": 1.0, "far apart": 300.0, "all bands": 1e4, "without bound": 1e30}
+
+every_interpolation = pytest.mark.parametrize("interpolation", POSITIVE + SIGNED)
+every_positive = pytest.mark.parametrize("interpolation", POSITIVE)
+every_border = pytest.mark.parametrize("border", BORDERS)
+every_spread = pytest.mark.parametrize("spread", SPREADS)
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_whatever_ran_before():
+    global RANDOM
+    RANDOM = np.random.default_rng(0)
+
+
+def points_in(shape, count, margin=1.0):
+    return RANDOM.uniform(-margin, np.array(shape) - 1 + margin, (count, len(shape)))
+
+
+def weights_of(x, shape, **options):
+    """Return the weight of each point at each sample, (samples, points): what sampling unit images gives."""
+    units = np.eye(np.prod(shape)).reshape(-1, *shape)
+    return pb.sample(units, x, channel_axis=0, **options)
+
+
+def softmax_of(values, weights, z):
+    """Return the definition, a sample at a time, in logarithms."""
+    image = np.full(len(weights), np.nan)
+    for k, row in enumerate(weights):
+        reaching = np.flatnonzero(row > 0)
+        if len(reaching):
+            share = row[reaching] * np.exp(z[reaching] - z[reaching].max())
+            image[k] = (share * values[reaching]).sum() / share.sum()
+    return image
+
+
+@every_interpolation
+@every_border
+@pytest.mark.parametrize("ndim", SHAPES)
+def test_the_sum_is_the_adjoint(interpolation, border, ndim):
+    shape, options = SHAPES[ndim], {"interpolation": interpolation, "border": border}
+    x, v, f = points_in(shape, 40), RANDOM.standard_normal(40), RANDOM.standard_normal(shape)
+    left, right = (pb.sample(f, x, **options) * v).sum(), (f * pb.splat(v, x, shape, **options)).sum()
+    # Both are sums of the same 40 times taps products, in another order.
+    assert abs(left - right) < 1e-12 * np.abs(v).sum() * np.abs(f).max() * 10
+
+
+@every_interpolation
+@every_border
+def test_means(interpolation, border):
+    shape, options = SHAPES[2], {"interpolation": interpolation, "border": border}
+    x, v = points_in(shape, 12), RANDOM.standard_normal((3, 12))
+    weights = weights_of(x, shape, **options)
+    total, coverage = v @ weights.T, weights.sum(1)
+    reached = coverage > (0 if interpolation in POSITIVE else 0.1)
+    wanted = np.where(reached, total / np.where(reached, coverage, 1), -7).reshape(3, *shape)
+    found, weight = pb.splat(v, x, shape, normalize=True, fill=-7, return_weight=True, **options)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(weight, np.broadcast_to(coverage.reshape(shape), (3, *shape)), rtol=0, atol=1e-13)
+
+
+@every_positive
+@every_border
+@every_spread
+def test_softmax(interpolation, border, spread):
+    shape, options = SHAPES[2], {"interpolation": interpolation, "border": border}
+    x, v, z = points_in(shape, 12), RANDOM.standard_normal(12), SPREADS[spread] * RANDOM.standard_normal(12)
+    wanted = softmax_of(v, weights_of(x, shape, **options), z).reshape(shape)
+    found = pb.splat(v, x, shape, normalize="softmax", importance=z, **options)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+    single = pb.splat(v.astype(np.float32), x, shape, normalize="softmax", importance=z, **options)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, wanted, rtol=0, atol=1e-4)
+
+
+@every_interpolation
+@every_border
+@every_spread
+def test_the_most_important_point_wins(interpolation, border, spread):
+    shape, options = SHAPES[2], {"interpolation": interpolation, "border": border}
+    x, v, z = points_in(shape, 12), RANDOM.standard_normal((2, 12)), SPREADS[spread] * RANDOM.standard_normal(12)
+    kernel = interpolation if not interpolation.startswith("spline") else "b" + interpolation
+    reaches = weights_of(x, shape, interpolation=kernel, border=border) != 0
+    winner = np.where(reaches, z, -np.inf).argmax(1)
+    wanted = np.where(reaches.any(1), v[:, winner], np.nan).reshape(2, *shape)
+    np.testing.assert_array_equal(pb.splat(v, x, shape, normalize="max", importance=z, **options), wanted)
+
+
+@pytest.mark.parametrize("normalize", [True, "softmax", "max"])
+def test_a_hole_shows_and_nothing_else_is_one(normalize):
+    """However unimportant the points that reach a sample, it is no hole; where none does, it has the fill."""
+    v, x = np.array([1.0, 2.0, 3.0]), np.array([[0.25], [3.0], [5.0]])
+    z = None if normalize is True else np.array([-1e6, 50.0, 1e6])
+    for dtype in (np.float32, np.float64):
+        found = pb.splat(v.astype(dtype), x, (8,), normalize=normalize, importance=z)
+        np.testing.assert_allclose(found, [1, 1, np.nan, 2, np.nan, 3, np.nan, np.nan], rtol=1e-6)
+    found = pb.splat(v, x, (8,), normalize=normalize, importance=z, fill=-1)
+    np.testing.assert_allclose(found, [1, 1, -1, 2, -1, 3, -1, -1], rtol=1e-12)
+    two = pb.splat(np.stack([v, v]), x, (8,), normalize=normalize, importance=z, fill=[-1, -2])
+    assert two[:, 2].tolist() == [-1, -2]
+
+
+@pytest.mark.parametrize("normalize", ["softmax", "max"])
+def test_points_that_are_left_out(normalize):
+    v, x = np.array([1.0, np.nan, 3.0, 4.0]), np.array([[0.0], [0.0], [1.0], [0.0]])
+    z = np.array([1.0, np.nan, -np.inf, -200.0])
+    found = pb.splat(v, x, (2,), normalize=normalize, importance=z)
+    np.testing.assert_array_equal(found, [1, np.nan])
+    np.testing.assert_array_equal(
+        pb.splat(v, x, (2,), normalize=normalize, importance=np.full(4, np.nan), fill=5), [5, 5]
+    )
+
+
+@pytest.mark.parametrize("normalize", [False, True, "softmax", "max"])
+def test_no_points(normalize):
+    z = None if isinstance(normalize, bool) else np.zeros(0)
+    found = pb.splat(np.zeros((2, 0)), np.zeros((0, 2)), (3, 4), normalize=normalize, importance=z, fill=7)
+    assert found.tolist() == np.full((2, 3, 4), 7.0 if normalize else 0.0).tolist()
+    found = pb.splat(torch.zeros(2, 0), torch.zeros(0, 2), (3, 4), normalize=normalize, importance=z, fill=7)
+    assert found.tolist() == np.full((2, 3, 4), 7.0 if normalize else 0.0).tolist()
+
+
+LAYOUTS = {
+    "points": ((12,), (12, 2), (12,)),
+    "channels": ((3, 12), (12, 2), (12,)),
+    "lattice": ((3, 4), (3, 4, 2), (3, 4)),
+    "batch": ((2, 3, 12), (2, 12, 2), (2, 12)),
+    "shared coords": ((2, 3, 12), (1, 12, 2), (2, 12)),
+    "shared coords and importance": ((2, 3, 12), (1, 12, 2), (1, 12)),
+    "shared values": ((1, 3, 12), (2, 12, 2), (2, 12)),
+    "shared values and importance": ((1, 3, 12), (2, 12, 2), (1, 12)),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("normalize", [True, "softmax", "max"])
+def test_layouts(name, normalize):
+    """Every entry and channel is what it is alone, for arrays and for tensors."""
+    values, coords, importance = LAYOUTS[name]
+    v, x = RANDOM.standard_normal(values), RANDOM.uniform(-1, 6, coords)
+    z = None if normalize is True else 100 * RANDOM.standard_normal(importance)
+    options = {"normalize": normalize, "importance": z, "return_weight": True}
+    found, weight = pb.splat(v, x, (6, 7), **options)
+    assert weight.shape == found.shape
+    tensors = pb.splat(torch.tensor(v), torch.tensor(x), (6, 7), **options)
+    for ours, theirs in zip(tensors, (found, weight), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    batch = max(values[0], coords[0]) if len(values) == 3 else 1
+    entry = lambda array, n: array[n % len(array)] if batch > 1 else array  # noqa: E731
+    for n in range(batch):
+        v_n, x_n = entry(v, n), entry(x, n)
+        z_n = None if z is None else entry(z, n)
+        for c, channel in enumerate(v_n if v_n.ndim == x_n.ndim else v_n[None]):
+            image, coverage = pb.splat(channel, x_n, (6, 7), **options | {"importance": z_n})
+            place = (n,) * (batch > 1) + (c,) * (v_n.ndim == x_n.ndim)
+            np.testing.assert_allclose(found[place], image, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(weight[place], coverage, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("normalize", [False, True, "softmax", "max"])
+def test_dtypes(dtype, normalize):
+    v, x = (50 * RANDOM.random((2, 30))).astype(dtype), points_in((6, 7), 30)
+    z = None if isinstance(normalize, bool) else RANDOM.standard_normal(30).astype(np.float32)
+    found = pb.splat(v, x, (6, 7), normalize=normalize, importance=z)
+    sums = {"uint8": "float32", "int64": "float64", "float16": "float32"}
+    assert found.dtype == sums.get(dtype, dtype)
+    wanted = pb.splat(v.astype(complex), x, (6, 7), normalize=normalize, importance=z)
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-4)
+    tensor = pb.splat(torch.tensor(v), torch.tensor(x), (6, 7), normalize=normalize, importance=z)
+    assert tensor.dtype == (torch.float16 if dtype == "float16" else torch.tensor(found).dtype)
+    # exp() is rounded otherwise by NumPy and by torch
+    np.testing.assert_allclose(tensor, found, rtol=1e-3 if dtype == "float16" else 1e-6, atol=0)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "bspline3"])
+@pytest.mark.parametrize("spread", [1.0, 100.0])
+def test_gradcheck(interpolation, spread):
+    # Two points a sample on average, so that many samples are reached by several; away from knots.
+    x = np.floor(points_in((4, 5), 30, margin=0)) + RANDOM.uniform(0.1, 0.4, (30, 2))
+    inputs = [torch.tensor(array, requires_grad=True) for array in (RANDOM.standard_normal((2, 30)), x)]
+    z = torch.tensor(spread * RANDOM.standard_normal(30), requires_grad=True)
+    options = {"interpolation": interpolation, "fill": 0, "return_weight": True}
+
+    def mean(v, x):
+        return pb.splat(v, x, (4, 5), normalize=True, **options)
+
+    def softmax(v, x, z):
+        return pb.splat(v, x, (4, 5), normalize="softmax", importance=z, **options)
+
+    assert torch.autograd.gradcheck(mean, inputs, eps=1e-7, atol=1e-5)
+    assert torch.autograd.gradcheck(softmax, (*inputs, z), eps=1e-7, atol=1e-5)
+    values = inputs[0]
+    winners = lambda v: pb.splat(v, x, (4, 5), normalize="max", importance=z.detach(), **options)[0]  # noqa: E731
+    assert torch.autograd.gradcheck(winners, (values,))
+
+
+def test_frames():
+    v, x = RANDOM.standard_normal(20), points_in((6, 9), 20)
+    xy = (2 * x + 1) / np.array([6, 9]) - 1
+    for options in ({}, {"normalize": True}, {"normalize": "max", "importance": v}):
+        wanted = pb.splat(v, x, (6, 9), **options)
+        np.testing.assert_allclose(pb.splat(v, xy[:, ::-1], (6, 9), frame="normalized", **options), wanted, atol=1e-12)
+
+
+def test_forward_mapping_is_undone_by_sampling():
+    """A smooth image, pushed to where a turn takes its pixels, is that image where it is read back."""
+    y, x = np.mgrid[:40, :40].astype(float)
+    image = np.sin(x / 6) * np.cos(y / 7)
+    turn = pb.Affine.rotation(20, center=(19.5, 19.5))
+    points = turn(np.stack([y, x], -1))
+    pushed = pb.splat(image, points, (40, 40), normalize=True, fill=0)
+    back = pb.sample(pushed, points)
+    inner = np.hypot(y - 19.5, x - 19.5) < 17
+    # Twice a linear interpolation of something with second derivatives of 1/36 + 1/49.
+    assert np.abs(back - image)[inner].max() < 2 * (1 / 36 + 1 / 49)
