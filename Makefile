@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
 
-.PHONY: help env demo test test-slow lint format bench wheel clean
+.PHONY: help env demo test test-scipy test-slow lint format bench wheel clean
 help:
 	@echo "make demo       train a spatial transformer on distorted digits and write runs/demo/report.html"
 	@echo "make test       the test suite                make test-slow  the tests left out of it"
+	@echo "make test-scipy  SciPy's own tests of its interpolation functions, on pullback.compat.scipy"
 	@echo "make lint       ruff, mypy, clang-format      make format     what of it can be mended by itself"
 	@echo "make bench      ratios against the peers      make env        the development environment in .venv"
 	@echo "make wheel      a wheel in dist/              make clean      remove what the build made"
@@ -36,6 +37,10 @@ demo: $(VENV)/built
 
 test: $(VENV)/built
 	$(BIN)/python -m pytest -q
+
+# SciPy's own tests of its interpolation functions, on those of pullback.compat.scipy.
+test-scipy: $(VENV)/built
+	$(BIN)/python tests/scipy_interpolation.py
 
 test-slow: $(VENV)/built
 	$(BIN)/python -m pytest -q -m slow

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
+#include "memory.hpp"
 #include "pool.hpp"
 #include "splines.hpp"
 
@@ -182,9 +183,21 @@ Call make_call(const Request& request, const Image& image, const Geometry& geome
     return call;
 }
 
+// An array that a call is about to fill.
+void expect_writes(const Output& array) {
+    int64_t samples = 1, reach = 1;
+    for (size_t i = 0; i < array.ndim(); ++i) {
+        samples *= static_cast<int64_t>(array.shape(i));
+        reach += (static_cast<int64_t>(array.shape(i)) - 1) * array.stride(i);
+        if (array.stride(i) < 0) return;
+    }
+    if (reach == samples) prefer_large_pages(array.data(), samples * static_cast<int64_t>(array.itemsize()));
+}
+
 void py_pull(const Request& request, const Input& image, const Input& geometry, const Output& out) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     call.values = values_of(request, out, call.batch, call.image.channels, false);
+    expect_writes(out);
     nb::gil_scoped_release release;
     pull(call);
 }
@@ -203,6 +216,7 @@ void py_push(const Request& request, const Input& values, const Input& geometry,
     Call call = make_call(request, target, geometry_of(request, geometry));
     call.grad_image = target;
     call.values = values_of(request, values, call.batch, target.channels, false);
+    expect_writes(grad_image);
     nb::gil_scoped_release release;
     backward(call);
 }
@@ -214,6 +228,7 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
     // what the image's samples are summed in
     const DType real = is_summed_in_double(call.image.dtype) ? DType::f64 : DType::f32;
     if (grad_image) {
+        expect_writes(*grad_image);
         call.grad_image = image_of(request, *grad_image);
         expect(call.grad_image.dtype == real && call.grad_image.batch == call.image.batch &&
                    call.grad_image.channels == call.image.channels &&
@@ -221,6 +236,7 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
                "the image's gradient does not fit the image");
     }
     if (grad_geometry) {
+        expect_writes(*grad_geometry);
         call.grad_geometry = geometry_of(request, *grad_geometry);
         expect(call.grad_geometry.batch == call.geometry.batch, "the geometry's gradient does not fit the geometry");
     }

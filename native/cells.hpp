@@ -201,9 +201,14 @@ void find_edges(const View<D>& view, Cells<Real, D>& cells) {
                 beyond[i] |= (first <= low) | (first >= size);
             }
         }
-        if (view.crop)
+        if (view.crop) {
+            // The outermost samples belong to the image, and single precision knows a position to about 1e-5.
+            constexpr bool precise = sizeof(Real) == sizeof(double);
+            constexpr Real near = precise ? Real(0) : Real(1e-5);
             for (int i = 0; i < count; ++i)
-                beyond[i] |= (floor[i] < 0) | (floor[i] > size - 1) | ((floor[i] == size - 1) & (fraction[i] > 0));
+                beyond[i] |= (floor[i] < -1) | ((floor[i] == -1) & (precise | (fraction[i] < 1 - near))) |
+                             (floor[i] > size - 1) | ((floor[i] == size - 1) & (fraction[i] > near));
+        }
     }
     alignas(64) int32_t on_edge[block_points];
     for (int i = 0; i < count; ++i) {
@@ -409,8 +414,8 @@ inline bool all_finite(const Real* value, int n) {
     return !strange;
 }
 
-// Sums over whole vectors of taps let a sample spread that is NaN or infinite, though its weight be zero: points inside
-// whose sum is not finite are summed again, a tap at a time.
+// Sums over whole vectors of taps, and differences of neighbours, let a sample spread that is NaN or infinite, though
+// its weight be zero: points inside whose sum is not finite are summed again, a tap at a time.
 template <class T, class Real, int D>
 void mend_inside(const View<D>& view, const Cells<Real, D>& cells, const T* image, int along, Real* out, int step = 1) {
     const auto is_strange = [&](int i) { return !(out[i * step] - out[i * step] == 0); };

@@ -226,9 +226,8 @@ void solve(const LinePass& pass) {
         return;
     }
     const size_t scratch = static_cast<size_t>(pass.n * scratch_lanes * size_of(pass.dtype));
-    const bool few_lines = pass.outer < 4;
     parallel_for((pass.outer + line_group - 1) / line_group, work, [&](int64_t task) {
-        std::unique_ptr<char[]> memory(few_lines ? nullptr : new char[scratch]);
+        std::unique_ptr<char[]> memory(pass.outer == 1 ? nullptr : new char[scratch]);
         kernels().solve(pass, task, memory.get());
     });
 }

@@ -79,7 +79,7 @@ void jet_block(const View<D>& view, const Cells<Real, D>& cells, Source source, 
     with_type(source.dtype, [&](auto sample) {
         const auto* image = source.as<decltype(sample)>();
         for (int d = 0; d < D; ++d) {
-            if (cells.inside_count > 0 && view.way == Way::taps && !all_finite(slope[d], cells.position.count))
+            if (cells.inside_count > 0 && !all_finite(slope[d], cells.position.count))
                 mend_inside(view, cells, image, d, slope[d]);
             read_edges(view, cells, image, fill, d, slope[d]);
         }

@@ -76,7 +76,7 @@ void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_
             const int64_t start = b * call.values.batch_stride;
             locate(call, b, begin, local, cells.position);
             find_cells(view, cells);
-            const int64_t shift = shift_of_rows<D>(call, b, begin, view.stride);
+            const int64_t shift = view.margin ? 0 : shift_of_rows<D>(call, b, begin, view.stride);
             if (pixels) {
                 prefetch_values(call.lattice, call.values, start, begin, count, call.image.channels);
                 prefetch_samples(cells, source(b, 0), shift, 4);
@@ -212,7 +212,10 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
     };
     const auto backward_block = [&](int64_t b, int64_t begin, int count) {
         const Overlap part = task.image ? overlap(view, cells, band) : Overlap::none;
+        const int64_t shift = view.margin ? 0 : shift_of_rows<D>(call, b, begin, view.stride);
         for (int64_t c = task.channel_begin; c < task.channel_end; ++c) {
+            if (task.geometry && !view.margin) prefetch_samples(cells, source(b, c), shift);
+            if (task.image && !view.margin && part != Overlap::none) prefetch_targets(cells, target(b, c), shift);
             load_values(call.lattice, call.values, b * call.values.batch_stride + c * call.values.channel_stride, begin,
                         count, value);
             if (task.geometry) {

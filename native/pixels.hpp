@@ -34,7 +34,7 @@ void pull_pixels(const View<D>& view, const Cells<Real, D>& cells, const T* imag
         for (int c = 0; c < corners; ++c) v[c] = load_samples<T, Real, pixel_lanes>(at + offset[c]);
         for (int axis = D - 1, n = corners / 2; axis >= 0; --axis, n /= 2) {
             const Real f = cells.position.fraction[axis][i];
-            for (int r = 0; r < n; ++r) v[r] = v[2 * r] + f * (v[2 * r + 1] - v[2 * r]);
+            for (int r = 0; r < n; ++r) v[r] = lerp(v[2 * r], v[2 * r + 1], f);
         }
         L::store(pixel + i * lanes, v[0]);
     }

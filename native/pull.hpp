@@ -135,6 +135,13 @@ void prefetch_samples(const Cells<Real, D>& cells, Source source, int64_t shift,
     for (int i = 0; i < cells.position.count; i += every) prefetch_for_read(data + cells.offset[i] * size);
 }
 
+// The same for samples that are about to be written.
+template <class Real, int D>
+void prefetch_targets(const Cells<Real, D>& cells, const Real* image, int64_t shift, int every = 8) {
+    if (cells.inside_count == 0) return;
+    for (int i = 0; i < cells.position.count; i += every) prefetch_for_write(image + (cells.offset[i] + shift));
+}
+
 // The values of one channel at a block of points.
 template <class Real, int D>
 void pull_block(const View<D>& view, const Cells<Real, D>& cells, Source source, Real fill, Real* value) {
@@ -153,7 +160,7 @@ void pull_block(const View<D>& view, const Cells<Real, D>& cells, Source source,
     }
     with_type(source.dtype, [&](auto sample) {
         const auto* image = source.as<decltype(sample)>();
-        if (cells.inside_count > 0 && view.way == Way::taps && !all_finite(value, cells.position.count))
+        if (cells.inside_count > 0 && view.way != Way::nearest && !all_finite(value, cells.position.count))
             mend_inside(view, cells, image, -1, value);
         read_edges(view, cells, image, fill, -1, value);
     });

@@ -36,11 +36,14 @@ struct Ballot {
         }
         votes[k] += weight;
     }
-    // Of equals, the smaller label.
+    // Of equals, the smaller label. Sums that differ by rounding alone are equal.
     T winner() const {
-        int best = 0;
-        for (int k = 1; k < count; ++k)
-            if (votes[k] > votes[best] || (votes[k] == votes[best] && label[k] < label[best])) best = k;
+        constexpr Real rounding = sizeof(Real) == sizeof(float) ? Real(1e-6) : Real(1e-12);
+        Real most = votes[0];
+        for (int k = 1; k < count; ++k) most = votes[k] > most ? votes[k] : most;
+        int best = -1;
+        for (int k = 0; k < count; ++k)
+            if (votes[k] >= most - rounding && (best < 0 || label[k] < label[best])) best = k;
         return label[best];
     }
 };

@@ -33,12 +33,10 @@ struct Simd {
     static void store(Real* p, Vector v) { std::memcpy(p, &v, sizeof v); }
 };
 
-// From a to b by the fraction f: exactly a where f is 0 and exactly b where it is 1 (as a fraction just below may come
-// out), whatever the other is; and exactly a where b equals a.
-template <class V>
-inline V lerp(V a, V b, V f) {
-    const V between = a + f * (b - a);
-    return f == 0 ? a : (f == 1 ? b : between);
+// From a to b by the fraction f: exactly a where f is 0, unless b - a is not finite.
+template <class V, class F>
+inline V lerp(V a, V b, F f) {
+    return a + f * (b - a);
 }
 
 // (a0, b0, a1, b1, ...), in two vectors.

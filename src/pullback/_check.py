@@ -103,13 +103,18 @@ def plan(function: str, ndim: int, image: Any, interpolation: Any, border: Any, 
     )
 
 
+def _plain(value: complex) -> complex:
+    return value if value.imag != 0 else value.real
+
+
 def fill_values(function: str, fill: Any, channels: int, dtype: Any) -> tuple[complex, ...]:
     """Return one fill value, or one a channel, for an image of `dtype`."""
     if isinstance(fill, Real):
         return (float(fill),)
     try:
         each = (fill,) if isinstance(fill, Complex) else tuple(fill)
-        values = tuple(float(value) if isinstance(value, Real) else complex(value) for value in each)
+        # Equal numbers of different types would share a cached plan.
+        values = tuple(_plain(complex(value)) for value in each)
     except (TypeError, ValueError):
         raise TypeError(f"{function}: `fill` must be a number or one number a channel, got {fill!r}") from None
     if len(values) not in (1, channels) or not values:

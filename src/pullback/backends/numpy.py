@@ -96,8 +96,12 @@ def as_cotangent(function: str, grad: Any, image: Array) -> Array:
 
 def check_out(function: str, out: Any) -> None:
     """Refuse what results cannot be written to."""
-    if not isinstance(out, np.ndarray) or not out.flags.writeable or out.dtype.name not in IMAGE_DTYPES:
-        raise TypeError(f"{function}: `out` must be a writeable array of dtype {', '.join(IMAGE_DTYPES)}")
+    fits = isinstance(out, np.ndarray) and out.flags.writeable and out.dtype.isnative and out.flags.aligned
+    if not fits or out.dtype.name not in IMAGE_DTYPES:
+        raise TypeError(
+            f"{function}: `out` must be a writeable array, aligned and in native byte order, of dtype "
+            f"{', '.join(IMAGE_DTYPES)}"
+        )
 
 
 def _empty(image: Array, batch: int, lattice: tuple[int, ...], dtype: Any) -> Array:

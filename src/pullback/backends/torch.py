@@ -216,7 +216,9 @@ def _winners_native(importance: Tensor, geometry: Tensor, shape: Any, reading: s
 
 
 def _pull_composite(image: Tensor, geometry: Tensor, shape: Any, reading: str, dtype: torch.dtype) -> Tensor:
-    return composite.cast(composite.pull(image.to(_real(image.dtype)), geometry, *_call(shape, reading)), dtype)
+    if dtype != image.dtype:  # integers stay what they are, to the last bit, where nothing else is asked for
+        image = image.to(_real(image.dtype))
+    return composite.cast(composite.pull(image, geometry, *_call(shape, reading)), dtype)
 
 
 def _gradient_composite(image: Tensor, geometry: Tensor, shape: Any, reading: str) -> Tensor:
