@@ -5,11 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
 
-.PHONY: help env demo test test-scipy test-slow lint format bench wheel clean
+.PHONY: help env demo test test-scipy test-slow sanitize sanitize-short lint format bench wheel clean
 help:
 	@echo "make demo       train a spatial transformer on distorted digits and write runs/demo/report.html"
 	@echo "make test       the test suite                make test-slow  the tests left out of it"
 	@echo "make test-scipy  SciPy's own tests of its interpolation functions, on pullback.compat.scipy"
+	@echo "make sanitize   native code with every memory access checked: the tests, and two minutes of random calls"
+	@echo "make sanitize-short  some of the tests and 30 seconds of random calls, with one instruction set"
 	@echo "make lint       ruff, mypy, clang-format      make format     what of it can be mended by itself"
 	@echo "make bench      ratios against the peers      make env        the development environment in .venv"
 	@echo "make wheel      a wheel in dist/              make clean      remove what the build made"
@@ -44,6 +46,32 @@ test-scipy: $(VENV)/built
 
 test-slow: $(VENV)/built
 	$(BIN)/python -m pytest -q -m slow
+
+# The tests that run native code, with every memory access checked and undefined behaviour looked for. The package that
+# they test stands in build/; -S keeps the editable install, which would go first, out of the way. What forks, starts
+# processes or mostly trains is left out.
+sanitize: SANITIZED := build/sanitize
+sanitize: SANITIZED_TESTS := $(filter-out $(patsubst %,tests/test_%.py,cli compat_torch data distortions nn peers readme \
+	report train),$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
+sanitize: SANITIZED_SECONDS := 120
+sanitize-short: SANITIZED := build/sanitize-short
+sanitize-short: SANITIZED_OPTIONS := -D PULLBACK_NATIVE=ON
+sanitize-short: SANITIZED_TESTS := tests/test_hostile.py tests/test_layout.py tests/test_labels.py
+sanitize-short: SANITIZED_SECONDS := 30
+SANITIZED_PYTHON = env LD_PRELOAD="$$(for name in asan ubsan stdc++; do $(CXX) -print-file-name=lib$$name.so; done | xargs)" \
+	PYTHONPATH="$(SANITIZED)/package:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc $(BIN)/python -S
+
+sanitize sanitize-short: $(VENV)/built
+	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -D CMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+		-D CMAKE_BUILD_TYPE=RelWithDebInfo -D CMAKE_CXX_COMPILER=$(CXX) -D Python_EXECUTABLE=$(abspath $(BIN)/python) \
+		-D PULLBACK_SANITIZE=ON $(SANITIZED_OPTIONS)
+	$(BIN)/cmake --build $(SANITIZED)
+	rm -rf $(SANITIZED)/package
+	$(BIN)/cmake --install $(SANITIZED) --prefix $(SANITIZED)/package
+	cp -r src/pullback $(SANITIZED)/package
+	$(SANITIZED_PYTHON) -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+	$(SANITIZED_PYTHON) tests/fuzz.py --seconds $(SANITIZED_SECONDS)
 
 lint: $(VENV)/built
 	$(BIN)/ruff check .

@@ -71,8 +71,9 @@ def grid_sample(
     -----
     The same as ``pullback.sample(input, grid, frame=..., interpolation=..., border=...)``, with ``"normalized"`` or
     ``"normalized-corners"`` for the frame. Coordinates that are NaN, infinite, or :math:`2^{30}` samples away and
-    more give 0 with a gradient of zero, where PyTorch gives NaN or some sample, or reads memory that it should not. Where the slope jumps, at the centers of samples, gradients
-    are those of the right side, where PyTorch's rounding chooses the side.
+    more give 0 with a gradient of zero, where PyTorch gives NaN or some sample, or reads memory that it should not.
+    Where the slope jumps, at the centers of samples, gradients are those of the right side, where PyTorch's rounding
+    chooses the side.
 
     Examples
     --------

@@ -1,0 +1,10 @@
+"""A few random calls with anything in their arguments; ``python tests/fuzz.py --seconds 600`` makes many more."""
+
+import fuzz
+
+
+def test_random_calls():
+    counts = fuzz.search(0, count=300, seconds=None)
+    assert counts.pop("failures") == 0
+    assert sum(counts.values()) == 300
+    assert counts["refused"] < 30
