@@ -51,14 +51,15 @@ test-slow: $(VENV)/built
 # they test stands in build/; -S keeps the editable install, which would go first, out of the way. What forks, starts
 # processes or mostly trains is left out.
 sanitize: SANITIZED := build/sanitize
-sanitize: SANITIZED_TESTS := $(filter-out $(patsubst %,tests/test_%.py,cli compat_torch data distortions nn peers readme \
-	report train),$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
+sanitize: SANITIZED_TESTS := $(filter-out $(patsubst %,tests/test_%.py,cli compat_torch data distortions nn peers \
+	readme report train),$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
 sanitize: SANITIZED_SECONDS := 120
 sanitize-short: SANITIZED := build/sanitize-short
 sanitize-short: SANITIZED_OPTIONS := -D PULLBACK_NATIVE=ON
 sanitize-short: SANITIZED_TESTS := tests/test_hostile.py tests/test_layout.py tests/test_labels.py
 sanitize-short: SANITIZED_SECONDS := 30
-SANITIZED_PYTHON = env LD_PRELOAD="$$(for name in asan ubsan stdc++; do $(CXX) -print-file-name=lib$$name.so; done | xargs)" \
+SANITIZED_PYTHON = env \
+	LD_PRELOAD="$$(for name in asan ubsan stdc++; do $(CXX) -print-file-name=lib$$name.so; done | xargs)" \
 	PYTHONPATH="$(SANITIZED)/package:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc $(BIN)/python -S
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "params.hpp"
+#include "simd.hpp"
 
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
@@ -35,8 +36,8 @@ inline int32_t first_tap(int taps, Real fraction) {
     return (taps & 1) ? -(taps / 2) + (fraction >= Real(0.5)) : 1 - taps / 2;
 }
 
-// Where points lie, and for tap t of point i its weight[t][i] and slope[t][i], the derivative of the weight in the
-// coordinate (from the right).
+// Where points lie, a multiple of the widest vector of them, and for tap t of point i its weight[t][i] and slope[t][i],
+// the derivative of the weight in the coordinate (from the right).
 template <class Real, int stride, bool slopes>
 struct Weights {
     const Real* fraction;
@@ -65,38 +66,40 @@ inline void cubic_basis(Weights<Real, stride, slopes> w, Real a) {
 // B-splines by the recursion of Cox and de Boor on uniform knots, from one order to the next.
 template <int order, class Real, int stride, bool slopes>
 inline void bspline_basis(Weights<Real, stride, slopes> w) {
-    for (int i = 0; i < w.count; ++i) {
+    using S = Simd<Real>;
+    using V = typename S::Vector;
+    const Real half = Real(0.5);
+    for (int i = 0; i < w.count; i += S::width) {
         // An even order is centered on a sample: its knots lie half-way between samples.
-        Real u = w.fraction[i];
-        if (order % 2 == 0) u = u >= Real(0.5) ? u - Real(0.5) : u + Real(0.5);
-        Real part[order + 1];
-        part[0] = 1;
+        V u = S::load(w.fraction + i);
+        if (order % 2 == 0) u = u >= half ? u - half : u + half;
+        V part[order + 1];
+        part[0] = V{} + 1;
         for (int n = 1; n <= order; ++n) {
             if (slopes && n == order) {
-                w.slope[0][i] = -part[0];
-                for (int t = 1; t < order; ++t) w.slope[t][i] = part[t - 1] - part[t];
-                w.slope[order][i] = part[order - 1];
+                S::store(w.slope[0] + i, -part[0]);
+                for (int t = 1; t < order; ++t) S::store(w.slope[t] + i, part[t - 1] - part[t]);
+                S::store(w.slope[order] + i, part[order - 1]);
             }
-            Real carried = 0;
+            V carried{};
             for (int t = 0; t < n; ++t) {
-                const Real share = part[t] * Real(1.0 / n);
-                part[t] = carried + (t + 1 - u) * share;
-                carried = (u + (n - 1 - t)) * share;
+                const V share = part[t] * Real(1.0 / n);
+                part[t] = carried + (Real(t + 1) - u) * share;
+                carried = (u + Real(n - 1 - t)) * share;
             }
             part[n] = carried;
         }
-        for (int t = 0; t <= order; ++t) w.weight[t][i] = part[t];
+        for (int t = 0; t <= order; ++t) S::store(w.weight[t] + i, part[t]);
     }
 }
 
 // sin(x) / x and its derivative, for |x| <= pi, by their power series.
-template <class Real>
-inline void sinc_series(Real x, Real& value, Real& slope) {
+template <class Real, class V>
+inline void sinc_series(V x, V& value, V& slope) {
     constexpr int terms = sizeof(Real) == sizeof(float) ? 11 : 16;
-    const Real square = x * x;
-    Real sum = 0, derivative = 0;
+    const V square = x * x;
     // From the smallest term on: 1 - x^2 / (2 3) (1 - x^2 / (4 5) (...)).
-    sum = 1;
+    V sum = V{} + 1, derivative{};
     for (int k = terms; k > 0; --k) {
         const Real factor = Real(-1.0 / ((2 * k) * (2 * k + 1)));
         derivative = factor * (2 * x * sum + square * derivative);
@@ -111,6 +114,8 @@ inline void sinc_series(Real x, Real& value, Real& slope) {
 // lose digits, take the power series.
 template <int lobes, class Real, int stride, bool slopes>
 inline void lanczos_basis(Weights<Real, stride, slopes> w) {
+    using S = Simd<Real>;
+    using V = typename S::Vector;
     constexpr double pi = 3.14159265358979323846;
     constexpr int taps = 2 * lobes;
     // sin and cos of pi k / lobes for k = 0 .. 2 lobes - 1
@@ -119,43 +124,46 @@ inline void lanczos_basis(Weights<Real, stride, slopes> w) {
         sines[k] = static_cast<Real>(std::sin(pi * k / lobes));
         cosines[k] = static_cast<Real>(std::cos(pi * k / lobes));
     }
-    for (int i = 0; i < w.count; ++i) {
-        const Real f = w.fraction[i];
-        Real near_sinc, near_slope, wide_sinc, wide_slope;
-        sinc_series(Real(pi) * f, near_sinc, near_slope);
-        sinc_series(Real(pi / lobes) * f, wide_sinc, wide_slope);
-        const Real sine = Real(pi) * f * near_sinc, cosine = near_sinc + Real(pi) * f * near_slope;
-        const Real wide_sine = Real(pi / lobes) * f * wide_sinc;
-        const Real wide_cosine = wide_sinc + Real(pi / lobes) * f * wide_slope;
-        Real sum = 0, slope_sum = 0;
+    for (int i = 0; i < w.count; i += S::width) {
+        const V f = S::load(w.fraction + i);
+        V near_sinc, near_slope, wide_sinc, wide_slope;
+        sinc_series<Real>(Real(pi) * f, near_sinc, near_slope);
+        sinc_series<Real>(Real(pi / lobes) * f, wide_sinc, wide_slope);
+        const V sine = Real(pi) * f * near_sinc, cosine = near_sinc + Real(pi) * f * near_slope;
+        const V wide_sine = Real(pi / lobes) * f * wide_sinc;
+        const V wide_cosine = wide_sinc + Real(pi / lobes) * f * wide_slope;
+        V weight[taps], slope[taps], sum{}, slope_sum{};
         for (int t = 0; t < taps; ++t) {
             const int k = lobes - 1 - t;  // the tap lies at a distance of s = f + k
-            const Real s = f + k;
-            Real a, da, b, db;  // sinc(s), sinc(s / lobes), and their derivatives in s
+            const V s = f + Real(k);
+            V a, da, b, db;  // sinc(s), sinc(s / lobes), and their derivatives in s
             if (k == 0 || k == -1) {
-                sinc_series(Real(pi) * s, a, da);
-                sinc_series(Real(pi / lobes) * s, b, db);
+                sinc_series<Real>(Real(pi) * s, a, da);
+                sinc_series<Real>(Real(pi / lobes) * s, b, db);
                 da *= Real(pi);
                 db *= Real(pi / lobes);
             } else {
-                const int sign = k % 2 == 0 ? 1 : -1, turn = (k + taps) % taps;
-                const Real x = Real(pi) * s, y = Real(pi / lobes) * s;
+                const Real sign = k % 2 == 0 ? 1 : -1;
+                const int turn = (k + taps) % taps;
+                const V x = Real(pi) * s, y = Real(pi / lobes) * s;
                 a = sign * sine / x;
                 da = (sign * cosine - a) / s;
                 b = (wide_sine * cosines[turn] + wide_cosine * sines[turn]) / y;
                 db = ((wide_cosine * cosines[turn] - wide_sine * sines[turn]) - b) / s;
             }
-            if (f == 0 || f == 1) a = s == 0;  // a fraction just below 1 may round to it
-            w.weight[t][i] = a * b;
-            sum += w.weight[t][i];
-            if (!slopes) continue;
-            w.slope[t][i] = da * b + a * db;
-            slope_sum += w.slope[t][i];
+            // On a sample; a fraction just below 1 may round to it.
+            const V here = s == 0 ? V{} + 1 : V{};
+            a = f == 0 ? here : (f == 1 ? here : a);
+            weight[t] = a * b;
+            sum += weight[t];
+            slope[t] = da * b + a * db;
+            slope_sum += slope[t];
         }
-        const Real scale = 1 / sum;
+        const V scale = 1 / sum;
         for (int t = 0; t < taps; ++t) {
-            w.weight[t][i] *= scale;
-            if (slopes) w.slope[t][i] = (w.slope[t][i] - w.weight[t][i] * slope_sum) * scale;
+            weight[t] *= scale;
+            S::store(w.weight[t] + i, weight[t]);
+            if (slopes) S::store(w.slope[t] + i, (slope[t] - weight[t] * slope_sum) * scale);
         }
     }
 }

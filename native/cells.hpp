@@ -27,6 +27,10 @@ struct EdgeTaps {
     Real slope[D][max_taps][block_points];
     Real fill_weight[block_points];
     Real fill_slope[D][block_points];
+    // Of two taps an axis, all the products: the corners of the cell.
+    int64_t corner_offset[1 << D][block_points];
+    Real corner_weight[1 << D][block_points];
+    Real corner_slope[D][1 << D][block_points];
 };
 
 template <class Real, int D>
@@ -222,6 +226,28 @@ void find_edges(const View<D>& view, Cells<Real, D>& cells) {
     cells.void_count = list_nonzero(beyond, count, cells.void_point);
 }
 
+// The corners of the cells of edge points, for linear interpolation.
+template <class Real, int D>
+void find_edge_corners(const View<D>& view, EdgeTaps<Real, D>& edge) {
+    const int count = padded(edge.count);
+    for (int c = 0; c < 1 << D; ++c) {
+        const auto product = [&](Real* out, int along) {
+            for (int e = 0; e < count; ++e) out[e] = 1;
+            for (int d = 0; d < D; ++d) {
+                const int t = c >> (D - 1 - d) & 1;
+                const Real* factor = d == along ? edge.slope[d][t] : edge.weight[d][t];
+                for (int e = 0; e < count; ++e) out[e] *= factor[e];
+            }
+        };
+        product(edge.corner_weight[c], -1);
+        for (int d = 0; d < D && view.slopes; ++d) product(edge.corner_slope[d][c], d);
+        for (int e = 0; e < count; ++e) edge.corner_offset[c][e] = 0;
+        for (int d = 0; d < D; ++d)
+            for (int e = 0; e < count; ++e)
+                edge.corner_offset[c][e] += edge.sample[d][c >> (D - 1 - d) & 1][e] * view.stride[d];
+    }
+}
+
 // Points that are not inside stand in for one that is: they are read and written along with the others, to no effect,
 // and must not touch memory that no other point needs.
 template <class Real, int D>
@@ -334,6 +360,7 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
     else if (any)
         find_edges(view, cells);
     if (cells.edge.count) find_edge_taps(view, cells);
+    if (cells.edge.count && view.way == Way::linear) find_edge_corners(view, cells.edge);
     cells.inside_count = count - cells.edge.count - cells.void_count;
     if (any && cells.inside_count > 0 && cells.inside_count < count) hide_outside(cells);
     if (cells.inside_count > 0 && view.way == Way::taps) find_weights(view, cells);
@@ -401,9 +428,14 @@ template <class T, class Real, int D>
 void read_edges(const View<D>& view, const Cells<Real, D>& cells, const T* image, Real fill, int along, Real* out,
                 int step = 1) {
     const EdgeTaps<Real, D>& edge = cells.edge;
+    const Real(*corner)[block_points] = along < 0 ? edge.corner_weight : edge.corner_slope[along];
     for (int e = 0; e < edge.count; ++e) {
         const Real fill_share = along < 0 ? edge.fill_weight[e] : edge.fill_slope[along][e];
-        const Real sum = tap_sum<T, Real>(view, TapsAtEdge<Real, D>{view, edge, e}, along, image);
+        Real sum = 0;
+        if (view.way == Way::linear)
+            for (int c = 0; c < 1 << D; ++c) sum += corner[c][e] * to_real<Real>(image[edge.corner_offset[c][e]]);
+        if (view.way != Way::linear || !(sum - sum == 0))
+            sum = tap_sum<T, Real>(view, TapsAtEdge<Real, D>{view, edge, e}, along, image);
         out[edge.point[e] * step] = fill_share == 0 ? sum : sum + fill_share * fill;
     }
     for (int e = 0; e < cells.void_count; ++e) out[cells.void_point[e] * step] = along < 0 ? fill : Real(0);

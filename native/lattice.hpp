@@ -211,20 +211,27 @@ inline void place_vector(Simd<float>::Vector x, int32_t* floor, float* fraction)
     Simd<float>::store(fraction, x - below);
 }
 
-// The same for coordinates of another frame, in double precision.
+// The same for coordinates of another frame, in double precision: half a vector at a time.
 inline void place_vector(Simd<float>::Vector x, double scale, double offset, int32_t* floor, float* fraction) {
-    typedef double Wide __attribute__((vector_size(2 * vector_bytes)));
+    typedef Simd<double>::Vector Wide;
+    typedef float Half __attribute__((vector_size(vector_bytes / 2)));
+    typedef int32_t HalfInt __attribute__((vector_size(vector_bytes / 2)));
+    constexpr int width = Simd<double>::width;
     constexpr double limit = void_index;
     const Wide most = Wide{} + limit;
-    Wide index = scale * __builtin_convertvector(x, Wide) + offset;
-    index = index > -most ? index : -most;
-    index = index < most ? index : most;
-    IntVector below = __builtin_convertvector(index, IntVector);  // towards zero
-    const Wide above = __builtin_convertvector(below, Wide) - index;
-    below -= __builtin_convertvector(above, Simd<float>::Vector) > 0 ? IntVector{} + 1 : IntVector{};
-    std::memcpy(floor, &below, sizeof below);
-    Simd<float>::store(fraction,
-                       __builtin_convertvector(index - __builtin_convertvector(below, Wide), Simd<float>::Vector));
+    Half halves[2];
+    std::memcpy(halves, &x, sizeof x);
+    for (int h = 0; h < 2; ++h) {
+        Wide index = scale * __builtin_convertvector(halves[h], Wide) + offset;
+        index = index > -most ? index : -most;
+        index = index < most ? index : most;
+        const Wide cut = __builtin_convertvector(__builtin_convertvector(index, HalfInt), Wide);  // towards zero
+        const Wide below = cut > index ? cut - 1 : cut;
+        const HalfInt whole = __builtin_convertvector(below, HalfInt);
+        const Half rest = __builtin_convertvector(index - below, Half);
+        std::memcpy(floor + h * width, &whole, sizeof whole);
+        std::memcpy(fraction + h * width, &rest, sizeof rest);
+    }
 }
 
 // A row of `n` points in single precision, the components of a point side by side in memory, the last one first if

@@ -163,6 +163,14 @@ Overlap overlap(const View<D>& view, const Cells<Real, D>& cells, Band band) {
     return low >= band.begin && high < band.end ? Overlap::all : Overlap::part;
 }
 
+// The corners of edge points, where no band leaves any of them out.
+template <class Real, int D>
+void push_edge_corners(const EdgeTaps<Real, D>& edge, const Real* value, Real* image) {
+    for (int e = 0; e < edge.count; ++e)
+        for (int c = 0; c < 1 << D; ++c)
+            if (edge.corner_weight[c][e] != 0) image[edge.corner_offset[c][e]] += edge.corner_weight[c][e] * value[e];
+}
+
 // Scatters the values of one channel at a block of points; `value` is set to zero where a point is not wholly inside.
 template <class Real, int D>
 void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, Band band, Real* value, Real* image) {
@@ -177,6 +185,10 @@ void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, 
             push_inside<Real, D, false>(view, cells, value, image, band);
         else
             push_inside<Real, D, true>(view, cells, value, image, band);
+    }
+    if (view.way == Way::linear && band.whole) {
+        push_edge_corners(cells.edge, edge_value, image);
+        return;
     }
     for (int e = 0; e < cells.edge.count; ++e)
         push_point(view, TapsAtEdge<Real, D>{view, cells.edge, e}, band, edge_value[e], 0, image);

@@ -102,6 +102,27 @@ def test_nearest_rounds_halves_as_torch_does(scale, padding, dtype):
     torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("corners", [False, True])
+def test_large_images_in_float32_are_closer_to_the_truth(mode, corners):
+    image = torch.rand(1, 1, 300, 300, generator=torch.Generator().manual_seed(4))
+    grid = F.affine_grid(torch.tensor([[[0.9, 0.1, 0.05], [-0.1, 0.9, 0.0]]]), (1, 1, 300, 300), corners)
+    truth = F.grid_sample(image.double(), grid.double(), mode, align_corners=corners)
+    ours, theirs = (
+        (f(image, grid, mode, align_corners=corners) - truth).abs().max() for f in (grid_sample, F.grid_sample)
+    )
+    assert ours < 1e-6 < theirs
+
+
+def test_slopes_on_a_sample_are_those_of_its_right_side():
+    image = torch.tensor([0.0, 1.0, 4.0, 9.0]).expand(1, 1, 4, 4)
+    centers = torch.tensor([-0.75, -0.25, 0.25, 0.75])
+    grid = torch.stack(torch.meshgrid(centers, centers, indexing="xy"), -1)[None].requires_grad_()
+    grid_sample(image, grid, padding_mode="border", align_corners=False).sum().backward()
+    # The unit of the grid is half of the side, 2 samples.
+    torch.testing.assert_close(grid.grad[0, 1, :, 0], 2 * torch.tensor([1.0, 3.0, 5.0, 0.0]))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
 @each_call
 def test_halves_are_rounded_once(mode, padding, corners, dtype):
