@@ -12,7 +12,7 @@ from pullback.footprint import Antialiased, antialiased
 from pullback.transforms import Transform
 
 # What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
-_BYTES_A_THREAD = 384 * 1024
+_BYTES_A_THREAD = 1024 * 1024
 
 
 @dataclass(frozen=True)
