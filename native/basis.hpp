@@ -84,7 +84,7 @@ inline void bspline_basis(Weights<Real, stride, slopes> w) {
             V carried{};
             for (int t = 0; t < n; ++t) {
                 const V share = part[t] * Real(1.0 / n);
-                part[t] = carried + (Real(t + 1) - u) * share;
+                part[t] = multiply_add<Real>(Real(t + 1) - u, share, carried);
                 carried = (u + Real(n - 1 - t)) * share;
             }
             part[n] = carried;

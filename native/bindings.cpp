@@ -296,6 +296,10 @@ void py_resample(const Input& image, const nb::ndarray<nb::ro, const int64_t, nb
     pass.out = out.data();
     pass.in_dtype = dtype_of(any, image.dtype());
     pass.out_dtype = dtype_of(any, out.dtype());
+    const bool is_real = pass.in_dtype == DType::f32 || pass.in_dtype == DType::f64;
+    const bool to_real = pass.out_dtype == DType::f32 || pass.out_dtype == DType::f64;
+    expect(is_real || to_real || pass.in_dtype == pass.out_dtype,
+           "one of image and out must be float32 or float64, or both of one dtype");
     pass.inner = static_cast<int64_t>(image.shape(2));
     pass.in_outer = image.stride(0);
     pass.out_outer = out.stride(0);

@@ -201,7 +201,7 @@ void find_edges(const View<D>& view, Cells<Real, D>& cells) {
         const int32_t size = static_cast<int32_t>(view.size[d]);
         for (int i = 0; i < count; ++i) beyond[i] |= (floor[i] <= -void_index) | (floor[i] >= void_index);
         if (view.border[d] == Border::constant) {
-            const int32_t low = -view.taps[d];
+            const int32_t low = size > 0 ? -view.taps[d] : void_index;  // an image without samples has none to read
             for (int i = 0; i < count; ++i) {
                 const int32_t first = floor[i] + first_tap(view.taps[d], fraction[i]);
                 beyond[i] |= (first <= low) | (first >= size);

@@ -99,7 +99,7 @@ void push_nearest(const Cells<Real, D>& cells, const Real* value, Real* image, B
 // Scatters one point's value a tap at a time. `Taps` gives row(t), the sample on axis 0.
 template <class Real, int D, class Taps>
 void push_point(const View<D>& view, const Taps& taps, Band band, Real value, int64_t offset, Real* image) {
-    auto add = [&](int64_t there, Real weight) { image[there] += weight * value; };
+    auto add = [&](int64_t there, Real weight) { image[there] = multiply_add(weight, value, image[there]); };
     if (band.whole) {
         for_each_tap<Real, D>(view, taps, -1, offset, Real(1), add);
         return;
@@ -116,23 +116,19 @@ void push_point(const View<D>& view, const Taps& taps, Band band, Real value, in
     }
 }
 
-// Any number of taps. Values that are not finite must not spread to taps of weight zero, nor may those of a row that is
-// parted by a band be stored as one vector.
+// Any number of taps. Values that are not finite must not spread to taps of weight zero: they do not go in rows.
 template <class Real, int D, bool banded>
 void push_taps(const View<D>& view, const Cells<Real, D>& cells, Real* value, Real* image, Band band) {
     const Band part{band.begin, band.end, !banded};
-    const bool in_rows = view.rows && (D > 1 || !banded);
     for (int i = 0; i < cells.position.count; ++i) {
-        if (in_rows ? value[i] - value[i] == 0 : value[i] == 0) continue;
+        if (view.rows ? value[i] - value[i] == 0 : value[i] == 0) continue;
         push_point(view, TapsInside<Real, D>{view, cells, i}, part, value[i], cells.offset[i], image);
         value[i] = 0;
     }
-    if constexpr (D > 1 || !banded) {
-        if (in_rows && lane_count(view.taps[D - 1]) == 4)
-            push_rows<Real, D, 4, banded>(view, cells, value, image, band);
-        else if (in_rows)
-            push_rows<Real, D, 8, banded>(view, cells, value, image, band);
-    }
+    if (view.rows && lane_count(view.taps[D - 1]) == 4)
+        push_rows<Real, D, 4, banded>(view, cells, value, image, band);
+    else if (view.rows)
+        push_rows<Real, D, 8, banded>(view, cells, value, image, band);
 }
 
 template <class Real, int D, bool banded>
@@ -158,7 +154,8 @@ Overlap overlap(const View<D>& view, const Cells<Real, D>& cells, Band band) {
         low = cells.first_row[i] < low ? cells.first_row[i] : low;
         high = cells.first_row[i] > high ? cells.first_row[i] : high;
     }
-    high += view.taps[0] - 1;
+    const bool vectors_along = D == 1 && view.rows;  // which may write more than the taps
+    high += (vectors_along ? lane_count(view.taps[0]) : view.taps[0]) - 1;
     if (high < band.begin || low >= band.end) return Overlap::none;
     return low >= band.begin && high < band.end ? Overlap::all : Overlap::part;
 }
@@ -167,8 +164,10 @@ Overlap overlap(const View<D>& view, const Cells<Real, D>& cells, Band band) {
 template <class Real, int D>
 void push_edge_corners(const EdgeTaps<Real, D>& edge, const Real* value, Real* image) {
     for (int e = 0; e < edge.count; ++e)
-        for (int c = 0; c < 1 << D; ++c)
-            if (edge.corner_weight[c][e] != 0) image[edge.corner_offset[c][e]] += edge.corner_weight[c][e] * value[e];
+        for (int c = 0; c < 1 << D; ++c) {
+            Real& sample = image[edge.corner_offset[c][e]];
+            if (edge.corner_weight[c][e] != 0) sample = multiply_add(edge.corner_weight[c][e], value[e], sample);
+        }
 }
 
 // Scatters the values of one channel at a block of points; `value` is set to zero where a point is not wholly inside.

@@ -130,18 +130,34 @@ void read_rows(const View<D>& view, const Cells<Real, D>& cells, const T* image,
         read_rows<T, Real, D, 8, 0, jet>(view, cells, image, out);
 }
 
+// Adds the shares of a point to a row along the first axis. It is compiled once, for the reason that multiply_add
+// gives: sums must have the same bits where a band parts the row.
+template <class Real, int lanes>
+__attribute__((noinline, noclone)) void add_to_line(Real* row, Real value, const Real* weight) {
+    using L = Lanes<Real, lanes>;
+    L::store(row, L::load(row) + value * L::load(weight));
+}
+
 // Scatters to whole rows; the value of points that are not inside must be zero.
 template <class Real, int D, int lanes, bool banded>
 void push_rows(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
     using L = Lanes<Real, lanes>;
-    static_assert(D > 1 || !banded, "a band may part the taps of a row that runs along the first axis");
     walk_apart(cells.position.count, [&](int i) {
         Real* at = image + cells.offset[i];
-        const typename L::Vector shares = value[i] * L::load(cells.row_weight + i * lanes);
-        const auto add = [&](Real* row, Real weight) { L::store(row, L::load(row) + weight * shares); };
-        if constexpr (D == 1) {
-            add(at, Real(1));
+        const Real* along = cells.row_weight + i * lanes;
+        if constexpr (D == 1 && banded) {  // the band may part the row
+            const int64_t first = cells.first_row[i];
+            const int begin = static_cast<int>(first < band.begin ? band.begin - first : 0);
+            const int end = static_cast<int>(first + lanes > band.end ? band.end - first : lanes);
+            Real part[lanes] = {};
+            for (int t = begin; t < end; ++t) part[t] = at[t];
+            add_to_line<Real, lanes>(part, value[i], along);
+            for (int t = begin; t < end; ++t) at[t] = part[t];
+        } else if constexpr (D == 1) {
+            add_to_line<Real, lanes>(at, value[i], along);
         } else {
+            const typename L::Vector shares = value[i] * L::load(along);
+            const auto add = [&](Real* row, Real weight) { L::store(row, L::load(row) + weight * shares); };
             for (int t = 0; t < view.taps[0]; ++t) {
                 const int64_t first = cells.first_row[i] + t;
                 if (banded && (first < band.begin || first >= band.end)) continue;

@@ -39,6 +39,44 @@ inline V lerp(V a, V b, F f) {
     return a + f * (b - a);
 }
 
+// a * b + c, rounded once where the machine has an instruction for it: the same bits wherever it stands, while a
+// compiler joins a product and a sum that are written out in one place and not in another.
+inline float multiply_add(float a, float b, float c) {
+#if defined(__FP_FAST_FMAF)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+inline double multiply_add(double a, double b, double c) {
+#if defined(__FP_FAST_FMA)
+    return __builtin_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+template <class Real>
+inline typename Simd<Real>::Vector multiply_add(typename Simd<Real>::Vector a, typename Simd<Real>::Vector b,
+                                                typename Simd<Real>::Vector c) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+    if constexpr (sizeof(Real) == 4)
+        return _mm512_fmadd_ps(a, b, c);
+    else
+        return _mm512_fmadd_pd(a, b, c);
+#elif defined(__AVX2__) && defined(__FMA__)
+    if constexpr (sizeof(Real) == 4)
+        return _mm256_fmadd_ps(a, b, c);
+    else
+        return _mm256_fmadd_pd(a, b, c);
+#else
+    typename Simd<Real>::Vector sum;
+    for (int k = 0; k < Simd<Real>::width; ++k) sum[k] = multiply_add(a[k], b[k], c[k]);
+    return sum;
+#endif
+}
+
 // (a0, b0, a1, b1, ...), in two vectors.
 template <class Real>
 inline void interleave(typename Simd<Real>::Vector a, typename Simd<Real>::Vector b, typename Simd<Real>::Vector& first,

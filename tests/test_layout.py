@@ -120,3 +120,40 @@ def test_dtypes_of_results():
     out = np.empty((4, 5))
     np.testing.assert_array_equal(pb.sample(image, COORDS, out=out), pb.sample(image, COORDS, dtype=np.float64))
     assert not np.array_equal(out, np.rint(out))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "lanczos3", "bspline2", "spline5"])
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (5, 0), (3, 0, 42)], ids=str)
+def test_an_image_without_samples_is_all_fill(interpolation, shape):
+    image, coords = np.zeros(shape, np.float32), RANDOM.uniform(-3, 3, (50, len(shape)))
+    options = dict(interpolation=interpolation, border="constant", fill=2.0)
+    np.testing.assert_array_equal(pb.sample(image, coords, **options), 2)
+    np.testing.assert_array_equal(pb.gradient(image, coords, **options), 0)
+    grad_image, grad_coords = pb.sample_vjp(image, coords, np.ones(50), **options)
+    assert grad_image.shape == shape
+    np.testing.assert_array_equal(grad_coords, 0)
+    assert pb.splat(np.ones(50), coords, shape, interpolation=interpolation, border="constant").shape == shape
+
+
+def test_bfloat16_arrays():
+    """They are read as they are, summed in single precision, and rounded to the nearest even."""
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    image = PLAIN.astype(bfloat16)
+    wide = image.astype(np.float32)
+    for options in (dict(), dict(interpolation="nearest"), dict(interpolation="cubic"), dict(interpolation="spline3")):
+        found = pb.sample(image, COORDS, **options)
+        assert found.dtype == bfloat16
+        np.testing.assert_array_equal(found, pb.sample(wide, COORDS, **options).astype(bfloat16))
+        np.testing.assert_array_equal(
+            pb.sample(image, COORDS, dtype=np.float64, **options).astype(bfloat16), found.astype(bfloat16)
+        )
+        slopes = pb.gradient(wide, COORDS, **options)
+        np.testing.assert_allclose(pb.gradient(image, COORDS, **options), slopes, rtol=0, atol=3e-6)
+        np.testing.assert_array_equal(
+            pb.sample(wide, COORDS, dtype=bfloat16, **options), pb.sample(image, COORDS, **options)
+        )
+    turn = pb.Affine([[0.8, 0.3, 1.0], [-0.3, 0.8, 2.0]])
+    np.testing.assert_array_equal(pb.warp(image, turn), pb.warp(wide, turn).astype(bfloat16))
+    np.testing.assert_array_equal(pb.resize(image, (4, 20)), pb.resize(wide, (4, 20)).astype(bfloat16))
+    values = np.ones((4, 5), bfloat16)
+    np.testing.assert_array_equal(pb.splat(values, COORDS, (8, 9)), pb.splat(values.astype(np.float32), COORDS, (8, 9)))

@@ -39,6 +39,20 @@ def test_as_torch_does(shape, names, as_tensor):
     assert isinstance(found, torch.Tensor) == as_tensor
 
 
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if not name.startswith("complex")])
+@pytest.mark.parametrize("result", ["bool", "uint8", "int16", "float32"])
+@pytest.mark.parametrize("as_tensor", [False, True], ids=["array", "tensor"])
+def test_nearest_into_another_dtype(dtype, result, as_tensor):
+    if as_tensor and dtype in ("uint64", "uint32"):
+        pytest.skip("PyTorch computes nothing in it")
+    image = np.array([7, 0, 7, 3, 7, 200]).astype(dtype)
+    picked = image[[1, 3, 5]].astype(np.float64)
+    limits = (0, 1) if result == "bool" else (0, 255) if result == "uint8" else (-32768, 32767)
+    given = torch.from_numpy(image) if as_tensor else image
+    found = pb.resize(given, (3,), interpolation="nearest", dtype=getattr(torch, result) if as_tensor else result)
+    np.testing.assert_array_equal(np.asarray(found).astype(np.float64), np.clip(picked, *limits))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     sides=st.tuples(st.integers(1, 40), st.integers(1, 40)),

@@ -21,8 +21,14 @@ SPLITS = {
     "shared-image": dict(kind="affine", batch=(1, 6), channels=1, shape=(40, 50), points=(90, 110)),
     "shared-large-image": dict(kind="given", batch=(1, 6), channels=1, shape=(140, 150), points=(90, 110)),
     "shared-geometry": dict(kind="affine", batch=(6, 1), channels=2, shape=(40, 50), points=(90, 110)),
+    "short-line": dict(kind="given", batch=(1, 1), channels=1, shape=(9,), points=(900,)),
+    "long-line": dict(kind="affine", batch=(1, 1), channels=1, shape=(30000,), points=(40000,)),
+    "volume": dict(kind="given", batch=(1, 1), channels=1, shape=(21, 20, 22), points=(30, 31, 32)),
 }
-MODES = [("linear", "constant", "blend"), ("linear", "reflect", "blend"), ("nearest", "wrap", "crop")]
+MODES = [
+    *(("linear", "constant", "blend"), ("linear", "reflect", "blend"), ("nearest", "wrap", "crop")),
+    *(("cubic", "edge", "blend"), ("lanczos3", "symmetric", "blend"), ("bspline5", "constant", "crop")),
+]
 
 
 @pytest.fixture
@@ -49,7 +55,7 @@ def everything(case):
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("mode", MODES, ids="-".join)
 def test_same_bits(threads, split, mode):
-    case = make(2, mode, **SPLITS[split])
+    case = make(len(SPLITS[split]["shape"]), mode, **SPLITS[split])
     threads(1)
     wanted = everything(case)
     for count in (2, 5, 2):

@@ -42,8 +42,10 @@ def _accumulator(dtype: torch.dtype) -> torch.dtype:
 
 def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
     """Return `values` in `dtype`; integers are rounded to nearest, halves to even, and saturated, and NaN becomes 0."""
-    if dtype.is_floating_point or dtype.is_complex:
+    if dtype.is_floating_point or dtype.is_complex or dtype == values.dtype:
         return values.to(dtype)
+    if not values.is_floating_point():
+        values = values.to(torch.float64)
     low, high = (False, True) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
     rounded = values.nan_to_num(nan=0.0, posinf=math.inf, neginf=-math.inf).round()
     # float(high) may be high + 1, which must not reach the conversion.

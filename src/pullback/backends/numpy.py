@@ -76,12 +76,13 @@ def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def cast(values: Array, dtype: Any) -> Array:
-    """Return `values`, sums in the dtype of :func:`sum_dtype`, in `dtype`; integers are rounded and saturated."""
+    """Return `values` in `dtype`; integers are rounded and saturated."""
     dtype = np.dtype(dtype)
     if dtype.kind not in "biu" or values.dtype == dtype:
         return values.astype(dtype)
+    values = values.astype(sum_dtype(values.dtype), copy=False)
     out = np.empty_like(values, dtype)
-    lines, same = values.reshape(1, 1, -1), np.zeros(1, np.int64)
+    lines, same = np.ascontiguousarray(values.reshape(1, 1, -1)), np.zeros(1, np.int64)
     rounded = out.reshape(-1) if out.flags.c_contiguous else np.empty(out.size, dtype)
     _native.resample(lines, same, np.ones((1, 1)), rounded.reshape(1, 1, -1))
     if not np.may_share_memory(rounded, out):

@@ -1,0 +1,712 @@
+"""Random calls of the sampling functions, with anything in their arguments: ``python tests/fuzz.py --seconds 60``.
+
+A case is made from two numbers, a seed and a count. Its call is made twice, with other bytes in fresh memory and
+another number of threads, and must give the same bytes; and once more on plain contiguous copies of its arrays, which
+must give the same numbers. Every array has an allocation of exactly its size, of which some end or start at a page that
+may not be touched, so that a read beyond it ends the process. The search runs in a process of its own, so that it can
+say which case that was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import mmap
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import pullback as pb
+from pullback import _native, _reference
+from pullback._call import call_at
+from pullback._plan import BORDERS, FRAMES, INTERPOLATIONS, frame_of, is_reversed
+
+REALS = ("float32", "float64")
+DTYPES = (
+    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    *("float16", *REALS, *REALS, "complex64", "complex128"),
+)
+KERNELS = (*(name for name in INTERPOLATIONS if name != "label"), "spline2", "spline3", "spline4", "spline5")
+USUAL = ("nearest", "linear", "cubic", "lanczos3", "spline3")
+STRANGE = (
+    *(np.nan, np.inf, -np.inf, 1e300, -1e300, 1e38, 2.0**30, -(2.0**30), 2.0**31, -(2.0**31), 2.0**63, -(2.0**63)),
+    *(2.0**30 - 1, 1e9, -1e9, 16777217.5, 1e-310, -1e-310, 1e-40, -0.0, 0.0, -0.5, 0.5, np.nextafter(1, 0)),
+)
+FILLS = (0, 0, 1, 0.5, -1, 300, 1e30, np.nan, np.inf, -np.inf)
+
+ONES = 0xFF  # NaN, or -1
+
+# Memory
+
+
+def _page_guards() -> Any:
+    """Return the system's mprotect, or None."""
+    try:
+        return ctypes.CDLL(None).mprotect if sys.platform.startswith("linux") else None
+    except (OSError, AttributeError):
+        return None
+
+
+_MPROTECT = _page_guards()
+
+
+def guarded(size: int, at_end: bool) -> np.ndarray:
+    """Return `size` bytes that end, or start, at a page that may not be touched."""
+    page = mmap.PAGESIZE
+    inner = -(-size // page) * page
+    pages = mmap.mmap(-1, inner + 2 * page, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+    for guard in (address, address + page + inner):
+        if _MPROTECT(ctypes.c_void_p(guard), ctypes.c_size_t(page), mmap.ACCESS_DEFAULT) != 0:  # 0: no access
+            raise OSError("mprotect failed")
+    return np.frombuffer(pages, np.uint8, size, page + (inner - size if at_end else 0))
+
+
+def allocate(random: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return an array with an allocation of its own, of exactly its size, filled with ones (NaN, -1)."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    where = random.integers(4)
+    if size == 0 or _MPROTECT is None or where < 2:
+        array = np.empty(shape, dtype)
+        array.reshape(-1).view(np.uint8)[...] = ONES if np.dtype(dtype).kind != "b" else 1
+        return array
+    raw = guarded(size, at_end=bool(where == 2))
+    raw[...] = ONES if np.dtype(dtype).kind != "b" else 1
+    return raw.view(dtype).reshape(shape)
+
+
+def laid_out(random: np.random.Generator, values: np.ndarray, *, writes: bool = False) -> np.ndarray:
+    """Return an array of the values of `values`, or of some of them if axes are shared, anywhere in memory."""
+    ndim, dtype = values.ndim, values.dtype
+    if ndim == 0:
+        return values.copy()
+    if random.random() < 0.3:
+        array = allocate(random, values.shape, dtype)
+        array[...] = values
+        return array
+    axes = random.permutation(ndim) if random.random() < 0.5 else np.arange(ndim)
+    if random.random() < 0.2:
+        axes = axes[::-1]
+    sizes, slices = [], []
+    for n in values.shape:
+        shared = not writes and n > 1 and random.random() < 0.08
+        step = 0 if shared else int(random.choice([1, 1, 1, 1, 2, 3, -1, -1, -2]))
+        before, after = (int(random.integers(3)) if random.random() < 0.25 else 0 for _ in range(2))
+        length = 0 if n == 0 else 1 if shared else (n - 1) * abs(step) + 1
+        sizes.append(before + length + after)
+        start, stop = before, before + length
+        slices.append(slice(start, stop, 1) if step >= 0 and abs(step) <= 1 else slice(start, stop, abs(step)))
+        if step < 0 and n:
+            last = start + (n - 1) * abs(step)
+            slices[-1] = slice(last, last - n * abs(step) if last - n * abs(step) >= 0 else None, step)
+    base = allocate(random, tuple(sizes[axis] for axis in axes), dtype)
+    view = base.transpose(np.argsort(axes))[tuple(slices)]
+    view[...] = values[tuple(slice(None, 1) if a == 1 else slice(None) for a in view.shape)]
+    view = np.broadcast_to(view, values.shape) if view.shape != values.shape else view
+    if not writes:
+        kind = random.random()
+        if kind < 0.04:
+            view = view.astype(view.dtype.newbyteorder(">"))
+        elif kind < 0.08 and view.size:
+            odd = np.empty(view.nbytes + 1, np.uint8)[1:].view(dtype).reshape(view.shape)
+            odd[...] = view
+            view = odd
+        elif kind < 0.3:
+            view = view.view()
+            view.flags.writeable = False
+    return view
+
+
+def repeated(byte: int, dtype: np.dtype) -> Any:
+    """Return the number whose bytes are all `byte`."""
+    byte = byte & 1 if dtype.kind == "b" else byte
+    return np.frombuffer(bytes([byte]) * dtype.itemsize, dtype)[0]
+
+
+@contextlib.contextmanager
+def fresh_memory(byte: int):
+    """Fill what ``np.empty`` returns with a byte, so that an element that nobody writes shows."""
+    empty, empty_like = np.empty, np.empty_like
+
+    def fill(array):
+        if array.dtype.kind in "iufcb":
+            array[...] = repeated(byte, array.dtype)
+        return array
+
+    np.empty = lambda *args, **options: fill(empty(*args, **options))
+    np.empty_like = lambda *args, **options: fill(empty_like(*args, **options))
+    try:
+        yield
+    finally:
+        np.empty, np.empty_like = empty, empty_like
+
+
+# Calls
+
+
+@dataclass
+class Call:
+    """A call of a public function, its arrays apart from its options."""
+
+    function: str
+    arrays: dict[str, Any]
+    options: dict[str, Any] = field(default_factory=dict)
+    out: np.ndarray | None = None
+    channels: int = 1
+
+    def __str__(self) -> str:
+        lines = [f"pb.{self.function}, channels {self.channels}, options {self.options}"]
+        arrays = {**self.arrays, "out": self.out} if self.out is not None else self.arrays
+        for name, array in arrays.items():
+            array = array if isinstance(array, np.ndarray) else np.asarray(getattr(array, "matrix", array))
+            values = np.array2string(array, threshold=40, edgeitems=2, precision=17).replace("\n", "\n    ")
+            lines.append(f"  {name}: {array.dtype}, shape {array.shape}, strides {array.strides}\n    {values}")
+        return "\n".join(lines)
+
+    def run(self, arrays: dict[str, Any], out: np.ndarray | None) -> tuple[np.ndarray, ...]:
+        """Return the results of the call on `arrays`."""
+        arrays = {name: array for name, array in arrays.items() if array is not None}
+        options = self.options if out is None else {**self.options, "out": out}
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            result = getattr(pb, self.function)(**arrays, **options)
+        results = result if isinstance(result, tuple) else (result,)
+        return tuple(np.asarray(each) for each in results)
+
+
+def sides(random, ndim, least=0):
+    shape = [int(n) for n in random.integers(least, 10, ndim)]
+    if random.random() < 0.9:  # a side of 0 leaves nothing else to be tried
+        shape = [max(n, 1) for n in shape]
+    kind, axis = random.random(), int(random.integers(ndim))
+    if kind < 0.12:
+        shape[axis] = int(random.integers(33, 44))
+    elif kind < 0.2:
+        shape = [min(n, 4) for n in shape]
+        shape[axis] = int(random.integers(100, 700 if ndim > 1 else 5000))
+    elif kind < 0.24 and ndim > 1:
+        shape = [int(n) for n in random.integers(90, 170, 2)] + [int(n) for n in random.integers(1, 3, ndim - 2)]
+    return tuple(shape)
+
+
+def numbers(random, shape, dtype):
+    """Return values of a dtype, of any size, and for floating dtypes sometimes not finite."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "b":
+        return random.integers(0, 2, shape).astype(bool)
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        few = random.random() < 0.5
+        low, high = (max(info.min, -4), 4) if few else (info.min, info.max)
+        return random.integers(low, high, shape, dtype, endpoint=True)
+    values = random.uniform(-100, 100, shape)
+    if dtype.kind == "c":
+        values = values + 1j * random.uniform(-100, 100, shape)
+    if random.random() < 0.06:
+        values = np.where(random.random(shape) < 0.1, random.choice([np.nan, np.inf, -np.inf, 1e30]), values)
+    with np.errstate(all="ignore"):
+        return values.astype(dtype)
+
+
+def image_of(random, ndim, dtype, shape=None):
+    """Return an image in its layout, its batch (None for none), channels and channel axis."""
+    spatial = sides(random, ndim) if shape is None else shape
+    extra = int(random.integers(3))
+    channels = int(random.choice([0, 1, 2, 3, 4, 5, 8, 17], p=[0.02, 0.2, 0.2, 0.3, 0.15, 0.05, 0.05, 0.03]))
+    batch = int(random.choice([0, 1, 2, 3], p=[0.03, 0.3, 0.37, 0.3]))
+    if np.prod(spatial) > 10000:
+        channels, batch = min(channels, 3), min(batch, 2)
+    if extra == 0:
+        return laid_out(random, numbers(random, spatial, dtype)), None, 1, None, spatial
+    shape = (*((batch,) if extra == 2 else ()), channels, *spatial)
+    image = numbers(random, shape, dtype)
+    channel_axis = None
+    if random.random() < 0.6:
+        first = extra - 1
+        channel_axis = int(random.choice([first, image.ndim - 1, random.integers(first, image.ndim)]))
+        image = np.moveaxis(image, extra - 1, channel_axis)
+        channel_axis -= image.ndim * int(random.integers(2))
+    return laid_out(random, image), batch if extra == 2 else None, channels, channel_axis, spatial
+
+
+def options_of(random, ndim, channels, dtype, *, label=True):
+    """Return the options that all calls share."""
+    one = lambda: (  # noqa: E731
+        pb.Cubic(float(random.uniform(-1.5, 0.5)))
+        if random.random() < 0.06
+        else str(random.choice(USUAL if random.random() < 0.5 else KERNELS))
+    )
+    interpolation = one() if random.random() < 0.75 else [one() for _ in range(ndim)]
+    if label and np.dtype(dtype).kind in "biu" and random.random() < 0.25:
+        interpolation = "label"
+    border = str(random.choice(list(BORDERS)))
+    if random.random() < 0.25:
+        border = [str(name) for name in random.choice(list(BORDERS), ndim)]
+    options = {"interpolation": interpolation, "border": border, "extent": str(random.choice(["blend", "crop"]))}
+    options["frame"] = str(random.choice(FRAMES)) if random.random() < 0.6 else "index"
+    if random.random() < 0.7:
+        options["fill"] = fill_of(random, channels, dtype)
+    return options
+
+
+def fill_of(random, channels, dtype):
+    each = lambda: float(random.choice(FILLS))  # noqa: E731
+    if np.dtype(dtype).kind == "c" and random.random() < 0.5:
+        each = lambda: complex(random.choice(FILLS), random.choice(FILLS))  # noqa: E731
+    return [each() for _ in range(channels)] if channels and random.random() < 0.3 else each()
+
+
+def strange(random, values):
+    """Put anything in the place of some numbers."""
+    share = random.choice([0, 0, 0.02, 0.2, 0.7])
+    return np.where(random.random(values.shape) < share, random.choice(STRANGE, values.shape), values)
+
+
+def coordinates(random, points, spatial, frame):
+    """Return positions about an image in a frame: (*points, d)."""
+    ndim = len(spatial)
+    spread = random.choice([1.2, 1.2, 1.2, 4, 0.5])
+    size = np.array(spatial)
+    x = (random.uniform(-0.5, 0.5, (*points, ndim)) * spread + 0.5) * np.maximum(size, 1) - 0.5
+    kind = random.random()
+    if kind < 0.2:
+        x = np.rint(2 * x) / 2
+    elif kind < 0.35 and points:  # neighbours in a row, as in a flow field
+        x = x[..., :1, :] + np.arange(points[-1])[:, None] * (np.arange(ndim) == ndim - 1)
+    reading = frame_of(frame, spatial)
+    with np.errstate(all="ignore"):
+        x = (x - np.array(reading.offset)) / np.array(reading.scale)
+    if is_reversed(frame):
+        x = x[..., ::-1]
+    return strange(random, x)
+
+
+def points_of(random):
+    kind = random.random()
+    if kind < 0.06:
+        return (int(random.integers(40, 180)), int(random.integers(60, 300)))
+    if kind < 0.16:
+        return (int(random.integers(200, 3000)),)
+    return tuple(int(n) for n in random.integers(0 if random.random() < 0.1 else 1, 10, random.integers(0, 5)))
+
+
+def with_coordinates(random, batch, spatial, options):
+    points = points_of(random)
+    frame = options["frame"]
+    several = () if batch is None else ((batch if random.random() < 0.6 else 1),)
+    if batch == 1 and random.random() < 0.3:
+        several = (2,)
+    x = coordinates(random, (*several, *points), spatial, frame)
+    with np.errstate(all="ignore"):
+        x = x.astype(random.choice(["float16", *REALS, *REALS, *REALS]))
+    return laid_out(random, x), points
+
+
+def transform_of(random, ndim, spatial, frame, *, hostile=True):
+    batch = () if random.random() < 0.6 else (int(random.integers(1, 4)),)
+    kind = random.random()
+    scale = np.array(spatial)[..., None] if frame == "index" else 1.0
+    linear = np.eye(ndim) + random.uniform(-0.6, 0.6, (*batch, ndim, ndim)) * random.choice([0, 0.02, 1, 1, 3])
+    offset = random.uniform(-0.4, 0.4, (*batch, ndim, 1)) * scale * random.choice([0, 1, 1, 3])
+    if kind < 0.3:  # neighbours stay neighbours
+        linear = np.broadcast_to(np.eye(ndim), linear.shape) * random.choice([1.0, 1.0, -1.0, 0.0, 0.5])
+    matrix = np.concatenate([linear, offset], axis=-1)
+    if kind > 0.94:
+        return pb.Translation(offset[..., 0])
+    return pb.Affine(strange(random, matrix) if hostile else matrix)
+
+
+def mask_of(random, image, spatial):
+    kind = random.random()
+    if kind < 0.3 and image.dtype.kind in "fc":
+        return "nan"
+    shape = image.shape if kind < 0.65 else spatial
+    shape = tuple(1 if random.random() < 0.15 else n for n in shape)
+    return laid_out(random, random.random(shape) < random.choice([0, 0.2, 0.9]))
+
+
+def results_of(random, options, dtype):
+    """Ask for another dtype of the result, and return it."""
+    if options["interpolation"] == "label" or random.random() < 0.5:
+        return np.dtype(dtype)
+    complex_or_any = ("complex64", "complex128") if np.dtype(dtype).kind == "c" else DTYPES
+    return np.dtype(str(random.choice(complex_or_any)))
+
+
+def make_sample(random):
+    ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
+    image, batch, channels, channel_axis, spatial = image_of(random, ndim, dtype)
+    options = options_of(random, ndim, channels, dtype)
+    x, _ = with_coordinates(random, batch, spatial, options)
+    call = Call("sample", {"image": image, "coords": x}, {**options, "channel_axis": channel_axis}, channels=channels)
+    return reading(random, call, spatial, dtype)
+
+
+def make_warp(random):
+    ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
+    image, _, channels, channel_axis, spatial = image_of(random, ndim, dtype)
+    options = options_of(random, ndim, channels, dtype)
+    options["antialias"] = options["interpolation"] != "label" and bool(random.random() < 0.2)
+    options["shape"] = sides(random, ndim) if random.random() < 0.5 else None
+    tiny = np.prod(spatial if options["shape"] is None else options["shape"]) <= 4
+    transform = transform_of(random, ndim, spatial, options["frame"], hostile=not options["antialias"] or tiny)
+    options["channel_axis"] = channel_axis
+    call = Call("warp", {"image": image, "transform": transform}, options, channels=channels)
+    return reading(random, call, spatial, dtype)
+
+
+def reading(random, call, spatial, dtype):
+    """Add what `sample` and `warp` have beyond what all calls have: a mask, a dtype, an output."""
+    options = call.options
+    if options["interpolation"] != "label" and random.random() < 0.2:
+        call.arrays["mask"] = mask_of(random, call.arrays["image"], spatial)
+        options["return_weight"] = bool(random.random() < 0.5)
+    wanted = results_of(random, options, dtype)
+    if random.random() < 0.5:
+        options["dtype"] = wanted
+    else:
+        try:
+            shape = call.run(call.arrays, None)[0].shape
+        except (ValueError, TypeError):
+            return call  # the caller will meet the same
+        call.out = laid_out(random, np.zeros(shape, wanted), writes=True)
+    return call
+
+
+def make_gradient(random):
+    ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
+    image, batch, channels, channel_axis, spatial = image_of(random, ndim, dtype)
+    options = options_of(random, ndim, channels, dtype, label=False)
+    x, _ = with_coordinates(random, batch, spatial, options)
+    call = Call("gradient", {"image": image, "coords": x}, {**options, "channel_axis": channel_axis}, channels=channels)
+    if random.random() < 0.2:
+        call.arrays["mask"] = mask_of(random, image, spatial)
+    return call
+
+
+def make_vjp(random):
+    """Make a call of `sample` or `warp`, and one of its derivative from it."""
+    call = make_sample(random) if random.random() < 0.5 else make_warp(random)
+    call.out = None
+    options = call.options
+    for name in ("dtype", "return_weight"):
+        options.pop(name, None)
+    if options["interpolation"] == "label":
+        options["interpolation"] = "nearest"
+    shape = call.run(call.arrays, None)[0].shape
+    options.pop("shape", None)
+    dtype = "complex128" if call.arrays["image"].dtype.kind == "c" else str(random.choice(REALS))
+    call.arrays["grad"] = laid_out(random, numbers(random, shape, dtype))
+    call.function += "_vjp"
+    return call
+
+
+def make_splat(random):
+    ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
+    shape = sides(random, ndim)
+    kind = int(random.integers(3))
+    batch = int(random.integers(1, 4)) if kind == 2 else None
+    channels = int(random.integers(1, 5)) if kind else 1
+    options = options_of(random, ndim, channels, dtype, label=False)
+    x, points = with_coordinates(random, batch, shape, options)
+    leading = () if kind == 0 else (channels,) if kind == 1 else (max(batch, x.shape[0]), channels)
+    values = laid_out(random, numbers(random, (*leading, *points), dtype))
+    call = Call("splat", {"values": values, "coords": x}, {**options, "shape": shape}, channels=channels)
+    call.options["normalize"] = [False, False, True, "softmax", "max"][int(random.integers(5))]
+    call.options["return_weight"] = bool(random.random() < 0.3)
+    if isinstance(call.options["normalize"], str):
+        importance = random.uniform(-3, 3, x.shape[:-1]) * random.choice([0, 1, 100])
+        importance = np.where(random.random(importance.shape) < 0.05, random.choice(STRANGE), importance)
+        with np.errstate(all="ignore"):
+            call.arrays["importance"] = laid_out(random, importance.astype(str(random.choice(REALS))))
+    return call
+
+
+def make_resize(random):
+    ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
+    image, _, channels, channel_axis, _ = image_of(random, ndim, dtype)
+    options = options_of(random, ndim, channels, dtype, label=False)
+    shape = tuple(max(1, n) for n in sides(random, ndim))
+    wanted = results_of(random, options, dtype)
+    options = {"interpolation": options["interpolation"], "antialias": bool(random.integers(2)), "dtype": wanted}
+    return Call("resize", {"image": image}, {**options, "shape": shape, "channel_axis": channel_axis})
+
+
+def make_prefilter(random):
+    ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
+    image, _, channels, channel_axis, _ = image_of(random, ndim, dtype)
+    options = options_of(random, ndim, channels, dtype, label=False)
+    order = int(random.integers(6)) if random.random() < 0.6 else [int(n) for n in random.integers(0, 6, ndim)]
+    options = {"order": order, "border": options["border"], "fill": options.get("fill", 0), "ndim": ndim}
+    return Call("prefilter", {"image": image}, {**options, "channel_axis": channel_axis}, channels=channels)
+
+
+MAKERS = (make_sample, make_warp, make_gradient, make_vjp, make_vjp, make_splat, make_resize, make_prefilter)
+
+# Properties
+
+
+def plain(array):
+    """Return a contiguous copy, in native byte order."""
+    if not isinstance(array, np.ndarray):
+        return array
+    return np.array(array, array.dtype.newbyteorder("="), order="C", copy=True)
+
+
+def attempt(call, arrays, out):
+    """Return the results of a call, or the error that it says is the caller's."""
+    try:
+        return call.run(arrays, out)
+    except (ValueError, TypeError) as error:
+        if not str(error).startswith(f"{call.function}: "):
+            raise
+        return type(error)
+
+
+def frozen(arrays):
+    return {name: array.tobytes() for name, array in arrays.items() if isinstance(array, np.ndarray)}
+
+
+def largest(*arrays):
+    """Return the largest finite magnitude of all."""
+    most = 1.0
+    for array in arrays:
+        if isinstance(array, np.ndarray) and array.size and array.dtype.kind != "b":
+            with np.errstate(all="ignore"):
+                magnitude = np.abs(array.astype(np.complex128))
+            most = max(most, float(magnitude[np.isfinite(magnitude)].max(initial=0)))
+    return most
+
+
+def differences(found, wanted, scale, tolerance, rounded=False):
+    """Say where results differ by more than rounding, or return None."""
+    if found.shape != wanted.shape or found.dtype != wanted.dtype:
+        return f"{found.dtype} {found.shape} in the place of {wanted.dtype} {wanted.shape}"
+    if found.tobytes() == wanted.tobytes():
+        return None
+    if found.dtype.kind in "biu":
+        wrong = found != wanted
+        off = np.abs(found.astype(np.float64) - wanted.astype(np.float64))
+        # a sum that lies between two integers may be rounded either way, and large ones have no digits left
+        few = wrong.sum() <= 2 + 0.05 * wrong.size or scale > 2**45
+        if rounded and few and off.max() <= 1 + (2**-20 if found.dtype.itemsize < 8 else 2**-45) * scale:
+            return None
+    else:
+        parts = [(found.real, wanted.real), (found.imag, wanted.imag)] if found.dtype.kind == "c" else [(found, wanted)]
+        wrong = np.zeros(found.shape, bool)
+        for ours, theirs in parts:
+            with np.errstate(all="ignore"):
+                off = np.abs(ours.astype(np.float64) - theirs) > tolerance * scale
+                wrong |= np.where(
+                    np.isfinite(ours) & np.isfinite(theirs),
+                    off,
+                    ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))),
+                )
+    if not wrong.any():
+        return None
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return f"{int(wrong.sum())} of {wrong.size} differ, the first at {at}: {found[at]!r} in the place of {wanted[at]!r}"
+
+
+def copies_samples(call):
+    """Whether results are samples as they are."""
+    return call.options.get("interpolation") in ("nearest", "label") and not call.options.get("antialias")
+
+
+class Failure(AssertionError):
+    """A property that does not hold."""
+
+
+def check(seed: int, number: int) -> str:
+    """Make a case and check it; return its function."""
+    random = np.random.default_rng([seed, number])
+    isas, before = _native.available_isas(), (_native.isa(), pb.get_num_threads())
+    _native.set_isa(isas[min(int(2 * random.random() * len(isas)), len(isas) - 1)])
+    try:
+        try:
+            call = MAKERS[int(random.integers(len(MAKERS)))](random)
+        except (ValueError, TypeError) as error:
+            if str(error).split(":")[0] not in ("sample", "warp"):
+                raise
+            return "refused"
+        try:
+            return hold(call, random)
+        except Exception as error:
+            raise Failure(f"{type(error).__name__}: {error}\n{_native.isa()}\n{call}") from error
+    finally:
+        _native.set_isa(before[0])
+        pb.set_num_threads(before[1])
+
+
+def hold(call: Call, random: np.random.Generator) -> str:
+    """Check that the properties hold of a call."""
+    inputs, runs = frozen(call.arrays), []
+    for byte in (0x55, 0xAA):
+        pb.set_num_threads(int(random.integers(1, 4)))
+        if call.out is not None:
+            call.out[...] = (
+                np.frombuffer(bytes([byte]) * 16, call.out.dtype, 1)[0] if call.out.dtype != bool else byte > 99
+            )
+        with fresh_memory(byte):
+            results = attempt(call, call.arrays, call.out)
+        runs.append(results if isinstance(results, type) else tuple((np.array(each), each) for each in results))
+    first, second = runs
+    if isinstance(first, type) or isinstance(second, type):
+        assert first == second, f"{first} and then {second}"
+    else:
+        for k, ((one, _), (other, _)) in enumerate(zip(first, second, strict=True)):
+            different = np.frombuffer(one.tobytes(), np.uint8) != np.frombuffer(other.tobytes(), np.uint8)
+            assert not different.any(), (
+                f"result {k} is not the same in two runs, or not written, from element "
+                f"{int(np.argmax(different)) // one.itemsize} of {one.shape} on, {int(different.sum())} bytes"
+            )
+    assert frozen(call.arrays) == inputs, "an input was written to"
+    copies = {name: plain(array) for name, array in call.arrays.items()}
+    wanted = attempt(call, copies, None if call.out is None else np.zeros(call.out.shape, call.out.dtype))
+    if isinstance(first, type) or isinstance(wanted, type):
+        assert first is wanted, f"{first}, but {wanted} on plain copies"
+        return "refused"
+    fills = np.atleast_1d(np.asarray(call.options.get("fill", 0)))
+    for k, ((found, _), right) in enumerate(zip(first, wanted, strict=True)):
+        scale, tolerance = accuracy(call, found, right, fills)
+        said = differences(found, right, scale, tolerance, rounded=not copies_samples(call))
+        assert said is None, f"result {k}, on plain copies: {said}"
+    against_reference(call, copies, wanted, fills)
+    return call.function
+
+
+def accuracy(call, found, right, fills):
+    """Return the scale of the terms that make a result, and its relative accuracy."""
+    arrays = [array for array in call.arrays.values() if isinstance(array, np.ndarray) and array.dtype != bool]
+    scale = largest(*(call.arrays[name] for name in ("image", "values") if name in call.arrays), fills, right)
+    if "grad" in call.arrays:
+        scale *= largest(call.arrays["grad"]) * max(1, call.arrays["grad"].size) ** 0.5
+    if call.function == "gradient" or "grad" in call.arrays:
+        scale *= 10
+    single = any(array.dtype.name in ("float32", "float16", "complex64", *SMALL) for array in arrays)
+    half = found.dtype == np.float16
+    return scale, 2e-3 if half else 3e-5 if single or found.dtype.itemsize <= 4 else 1e-11
+
+
+SMALL = ("uint8", "int8", "uint16", "int16")
+
+
+def against_reference(call, arrays, wanted, fills):
+    """Hold a small call in double precision, without frames, against the reference."""
+    image = arrays.get("image")
+    fits = (
+        call.function in ("sample", "gradient", "sample_vjp")
+        and call.options["frame"] == "index"
+        and "mask" not in arrays
+        and image.dtype.name in ("float64", "complex128")
+        and arrays["coords"].dtype == np.float64
+        and wanted[0].size < 5000
+        and np.isfinite(image).all()
+        and "out" not in call.options
+        and wanted[0].dtype == image.dtype
+        # 0 times what is not finite hangs on rounding
+        and (call.function == "sample" or (np.isfinite(arrays.get("grad", 0)).all() and np.isfinite(fills).all()))
+    )
+    if not fits:
+        return
+    options = {"fill": 0, **{name: value for name, value in call.options.items() if name != "dtype"}}
+    options.pop("return_weight", None)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        made = call_at(call.function, image, arrays["coords"], **options)
+        samples = made.image
+        if any(made.plan.prefilter):
+            if 0 in samples.shape:
+                return
+            samples = _reference.prefilter(samples, made.plan)
+        reading = samples, made.geometry
+        if call.function == "sample":
+            rights = [made.restore(_reference.pull(*reading, made.lattice, made.plan))]
+        elif call.function == "gradient":
+            rights = [made.restore(_reference.gradient(*reading, made.lattice, made.plan))]
+        else:
+            grad = made.canonical(arrays["grad"])
+            one, other = _reference.pull_vjp(*reading, grad, made.lattice, made.plan)
+            if any(made.plan.prefilter):
+                one = _reference.prefilter(one, made.plan, adjoint=True)
+            rights = [made.restore_image(one), other.reshape(wanted[1].shape)]
+    for k, (found, right) in enumerate(zip(wanted, rights, strict=True)):
+        scale, _ = accuracy(call, found, right, fills)
+        said = differences(found, np.asarray(right, found.dtype), scale, 1e-9)
+        assert said is None, f"result {k}, in the reference: {said}"
+
+
+def search(
+    seed: int, *, count: int | None, seconds: float | None, start: int = 0, progress: Any = None, keep_going=False
+):
+    """Check cases one after the other; return how many of each function there were."""
+    counts: dict[str, int] = {}
+    end, number, failures = None if seconds is None else time.monotonic() + seconds, start, 0
+    while (count is None or number < start + count) and (end is None or time.monotonic() < end):
+        if progress is not None:
+            os.pwrite(progress, number.to_bytes(8, "little"), 0)
+        try:
+            function = check(seed, number)
+            counts[function] = counts.get(function, 0) + 1
+        except Failure as failure:
+            if not keep_going:
+                raise Failure(f"case {number} of seed {seed}: {failure}") from failure
+            failures += 1
+            print(f"==== case {number} of seed {seed}: {failure}\n", flush=True)
+        number += 1
+    counts["failures"] = failures
+    return counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--case", type=int, help="check this case alone")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a case that fails")
+    parser.add_argument("--progress", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case is not None:
+        print(search(arguments.seed, count=1, seconds=None, start=arguments.case))
+        return 0
+    if arguments.seconds is None and arguments.count is None:
+        arguments.seconds = 60.0
+    if arguments.progress is not None:
+        try:
+            counts = search(
+                arguments.seed,
+                count=arguments.count,
+                seconds=arguments.seconds,
+                progress=arguments.progress,
+                keep_going=arguments.keep_going,
+            )
+        except Failure:
+            traceback.print_exc()
+            return 1
+        print(f"{sum(counts.values())} cases of seed {arguments.seed}: {counts}")
+        return min(1, counts["failures"])
+    with tempfile.TemporaryFile() as file:
+        command = [sys.executable, "-X", "faulthandler", *(["-S"] if sys.flags.no_site else [])]
+        result = subprocess.run(
+            [*command, __file__, *sys.argv[1:], "--progress", str(file.fileno())], pass_fds=[file.fileno()], check=False
+        )
+        if result.returncode:
+            number = int.from_bytes(os.pread(file.fileno(), 8, 0), "little")
+            print(
+                f"{__file__} ended with {result.returncode}; python {__file__} --seed {arguments.seed} --case {number}"
+            )
+        return int(result.returncode != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
