@@ -71,7 +71,7 @@ sanitize sanitize-short: $(VENV)/built
 	rm -rf $(SANITIZED)/package
 	$(BIN)/cmake --install $(SANITIZED) --prefix $(SANITIZED)/package
 	cp -r src/pullback $(SANITIZED)/package
-	$(SANITIZED_PYTHON) -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS)
+	$(SANITIZED_PYTHON) -m pytest -q --capture=sys -p no:cacheprovider $(SANITIZED_TESTS)
 	$(SANITIZED_PYTHON) tests/fuzz.py --seconds $(SANITIZED_SECONDS)
 
 lint: $(VENV)/built

@@ -30,6 +30,11 @@ def as_image(function: str, argument: str, image: Any) -> Array:
     array = np.asarray(image)
     if array.dtype.name not in IMAGE_DTYPES:
         raise TypeError(f"{function}: `{argument}` is of dtype {array.dtype}; supported are {', '.join(IMAGE_DTYPES)}")
+    return _native_layout(array)
+
+
+def _native_layout(array: Array) -> Array:
+    """Return an array whose elements the kernels can load: aligned, and in the machine's byte order."""
     if array.dtype.isnative and array.flags.aligned:
         return array
     return array.astype(array.dtype.newbyteorder("="))
@@ -41,7 +46,7 @@ def as_coordinates(function: str, coords: Any, image: Array) -> Array:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{function}: `coords` must hold real numbers, got dtype {array.dtype}")
     wanted = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize <= 4 else np.float64
-    return array.astype(wanted, copy=False)
+    return _native_layout(array.astype(wanted, copy=False))
 
 
 def matrix_of(transform: Any, image: Array) -> Array:
@@ -92,7 +97,7 @@ def cast(values: Array, dtype: Any) -> Array:
 
 def as_cotangent(function: str, grad: Any, image: Array) -> Array:
     """Return the gradient of a result read from `image` in the dtype of gradients."""
-    return np.asarray(grad, dtype=sum_dtype(image.dtype))
+    return _native_layout(np.asarray(grad, dtype=sum_dtype(image.dtype)))
 
 
 def check_out(function: str, out: Any) -> None:
