@@ -30,7 +30,7 @@ SPLINES: dict[str, int] = {"spline2": 2, "spline3": 3, "spline4": 4, "spline5": 
 INTERPOLATION_NAMES: tuple[str, ...] = (*INTERPOLATIONS, *SPLINES, *INTERPOLATION_ALIASES)
 BORDERS: dict[str, int] = {"constant": 0, "edge": 1, "reflect": 2, "symmetric": 3, "wrap": 4}
 EXTENTS: dict[str, int] = {"blend": 0, "crop": 1}
-LATTICES: dict[str, int] = {"given": 0, "affine": 1}
+LATTICES: dict[str, int] = {"given": 0, "affine": 1, "projective": 2, "displacement": 3, "free-form": 4}
 FRAMES: tuple[str, ...] = ("index", "centered", "normalized", "normalized-corners")
 
 MAX_NDIM = 3

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 
+from pullback._plan import frame_of, is_reversed
+
 if TYPE_CHECKING:
     from typing import Self
 
@@ -32,9 +34,13 @@ class Transform(ABC):
     ----------
     parameters : ndarray or Tensor
         The numbers that make this transform one of its family. A NumPy array is a read-only copy.
+    lattice : str
+        How a kernel comes by the coordinates of an output lattice: a key of :data:`pullback._plan.LATTICES`. All but
+        ``"given"`` are generated inside the kernel, from `geometry`.
     """
 
     parameters: Array
+    lattice: ClassVar[str] = "given"
 
     # The number of trailing axes of `parameters` that belong to one transform.
     _parameter_axes: ClassVar[int] = 1
@@ -68,6 +74,10 @@ class Transform(ABC):
     def from_parameters(cls, parameters: Array) -> Self:
         """Return the transform of this family with `parameters`, laid out as in the attribute of that name."""
 
+    def with_parameters(self, parameters: Array) -> Self:
+        """Return this transform with other `parameters`, and with whatever else it holds unchanged."""
+        return self.from_parameters(parameters)
+
     @property
     @abstractmethod
     def ndim(self) -> int:
@@ -79,18 +89,48 @@ class Transform(ABC):
         return tuple(self.parameters.shape[: -self._parameter_axes])
 
     @abstractmethod
-    def __call__(self, points: Array) -> Array:
-        """Map `points` of the output, ``(..., d)``, to points of the input."""
+    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Map `points` of the output, ``(..., d)``, to points of the input.
+
+        `shape` and `frame` tell transforms that live on a lattice, such as a displacement field, where that lattice
+        lies: it spans an output of `shape` (unless given, that of the lattice itself), and points are written in
+        `frame`, as in a call of :func:`pullback.warp`. Matrices mean the same everywhere and ask for neither.
+        """
 
     @abstractmethod
-    def inverse(self) -> Self:
+    def inverse(self) -> Transform:
         """Return the transform that undoes this one."""
+
+    @abstractmethod
+    def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i."""
+
+    @property
+    def geometry(self) -> Array:
+        """What a kernel generates coordinates from, a differentiable function of `parameters`; with their batch."""
+        raise TypeError(f"{type(self).__name__}: coordinates of this family are not generated inside the kernels")
+
+    def geometry_vjp(self, grad_geometry: Array) -> Array:
+        """Pull the gradient of a scalar in `geometry` back to its gradient in `parameters`."""
+        raise TypeError(f"{type(self).__name__}: coordinates of this family are not generated inside the kernels")
+
+    def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
+        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
+
+        Differentiable in `parameters` where they are tensors; for NumPy see :meth:`coordinates_vjp`.
+        """
+        points = lattice_points(shape, frame)
+        return self(points[None] if self.batch_shape else points, shape=shape, frame=frame)
+
+    def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
+        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`."""
+        raise TypeError(f"{type(self).__name__}: coordinates of this family are generated inside the kernels")
 
     def numpy(self) -> Self:
         """Return this transform on float64 NumPy arrays, cut off from any autograd graph."""
         if not is_tensor(self.parameters):
             return self
-        return self.from_parameters(self.parameters.detach().cpu().double().numpy())
+        return self.with_parameters(self.parameters.detach().cpu().double().numpy())
 
     def torch(self, device: Any = None, dtype: Any = None) -> Self:
         """Return this transform on torch tensors.
@@ -122,7 +162,7 @@ class Transform(ABC):
         parameters = self.parameters
         if not is_tensor(parameters):
             parameters = torch.tensor(parameters)
-        return self.from_parameters(parameters.to(device=device, dtype=dtype))
+        return self.with_parameters(parameters.to(device=device, dtype=dtype))
 
     def __repr__(self) -> str:
         name, parameters = type(self).__name__, self.parameters
@@ -139,6 +179,8 @@ class Transform(ABC):
 
 class MatrixTransform(Transform):
     """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``."""
+
+    lattice: ClassVar[str] = "affine"
 
     # The place in the chain of families: each family is a special case of every family with a larger number.
     _generality: ClassVar[int]
@@ -168,6 +210,15 @@ class MatrixTransform(Transform):
             If `grad_matrix` has another shape than the matrix.
         """
 
+    @property
+    def geometry(self) -> Array:
+        """The matrix."""
+        return self.matrix
+
+    def geometry_vjp(self, grad_geometry: Array) -> Array:
+        """Pull a gradient in the matrix back to the parameters."""
+        return self.matrix_vjp(grad_geometry)
+
     @classmethod
     @abstractmethod
     def identity(cls, ndim: int) -> Self:
@@ -181,7 +232,7 @@ class MatrixTransform(Transform):
     def _after(self, other: Self) -> Self:
         """Return ``self @ other`` for a member of the same family, on the same arrays."""
 
-    def __call__(self, points: Array) -> Array:
+    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         """Map points of the output to points of the input.
 
         Parameters
@@ -189,6 +240,8 @@ class MatrixTransform(Transform):
         points : array, shape (..., d)
             Points in the order of the array axes. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the
             first axis goes with the batch; or ``(d,)``, one point for all of them.
+        shape, frame
+            Not used: a matrix means the same everywhere.
 
         Returns
         -------
@@ -201,25 +254,20 @@ class MatrixTransform(Transform):
         ValueError
             If the last axis of `points` is not d long, or its first does not fit the batch.
         """
-        name = type(self).__name__
-        matrix, points = as_arrays(name, matrix=self.matrix, points=points)
-        if points.ndim == 0 or points.shape[-1] != self.ndim:
-            raise ValueError(
-                f"{name}: `points` has shape {tuple(points.shape)} but the transform is {self.ndim}-D; "
-                f"give (..., {self.ndim})"
-            )
-        if self.batch_shape and points.ndim > 1:
-            (count,) = self.batch_shape
-            if points.shape[0] != count and 1 not in (points.shape[0], count):
-                raise ValueError(
-                    f"{name}: `points` has shape {tuple(points.shape)} but there are {count} transforms; "
-                    f"give ({count}, ..., {self.ndim}), or points[None] to map the same points by each"
-                )
-            matrix = matrix.reshape(count, *(1,) * (points.ndim - 2), self.ndim, self.ndim + 1)
+        matrix, points = as_arrays(type(self).__name__, matrix=self.matrix, points=points)
+        check_points(self, points)
+        matrix = facing(matrix, points, self.batch_shape)
         mapped = matrix[..., -1]
         for axis in range(self.ndim):
             mapped = mapped + matrix[..., axis] * points[..., axis, None]
         return mapped
+
+    def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Return the linear part of the matrix at each of `points`, ``(..., d, d)``; see :meth:`Transform.jacobian`."""
+        matrix, points = as_arrays(f"{type(self).__name__}.jacobian", matrix=self.matrix, points=points)
+        check_points(self, points)
+        linear = facing(matrix, points, self.batch_shape)[..., :-1]
+        return linear + namespace(points).zeros_like(points)[..., None]
 
     def __matmul__(self, other: object) -> MatrixTransform:
         """Return the transform that applies `other` first and then this one.
@@ -248,6 +296,46 @@ class MatrixTransform(Transform):
                 f"{name}: `grad_matrix` has shape {tuple(grad_matrix.shape)}; give the matrix's, {expected}"
             )
         return grad_matrix
+
+
+def check_points(transform: Transform, points: Array) -> None:
+    """Refuse points that do not have the axes, or the batch, of a transform."""
+    name, ndim = type(transform).__name__, transform.ndim
+    if points.ndim == 0 or points.shape[-1] != ndim:
+        raise ValueError(
+            f"{name}: `points` has shape {tuple(points.shape)} but the transform is {ndim}-D; give (..., {ndim})"
+        )
+    if transform.batch_shape and points.ndim > 1:
+        (count,) = transform.batch_shape
+        if points.shape[0] != count and 1 not in (points.shape[0], count):
+            raise ValueError(
+                f"{name}: `points` has shape {tuple(points.shape)} but there are {count} transforms; "
+                f"give ({count}, ..., {ndim}), or points[None] to map the same points by each"
+            )
+
+
+def facing(values: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
+    """Return `values` of each transform of a batch, (M, ...), with axes of length 1 for those of `points`."""
+    if not batch_shape or points.ndim < 2:
+        return values
+    return values.reshape(values.shape[0], *(1,) * (points.ndim - 2), *values.shape[1:])
+
+
+def lattice_points(shape: Sequence[int], frame: str) -> Array:
+    """Return the points of an output lattice, ``(*shape, d)``, in a frame."""
+    reading = frame_of(frame, tuple(shape), output=True)
+    index = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float64) for n in shape), indexing="ij"), axis=-1)
+    points = (index - np.asarray(reading.offset)) / np.asarray(reading.scale)
+    return points[..., ::-1] if is_reversed(frame) else points
+
+
+def lattice_index(points: Array, shape: Sequence[int], frame: str) -> Array:
+    """Return where `points`, written in a frame, lie on an output lattice of `shape`, ``(..., d)`` in index units."""
+    reading = frame_of(frame, tuple(shape), output=True)
+    if is_reversed(frame):
+        points = namespace(points).flip(points, (-1,))
+    _, scale, offset = as_arrays("lattice_index", points=points, scale=reading.scale, offset=reading.offset)
+    return points * scale + offset
 
 
 def offset_about(function: str, linear: Array, center: Array) -> tuple[Array, Array]:
