@@ -138,32 +138,42 @@ void reverse(Strided& array, int components) {
     array.component_stride = -array.component_stride;
 }
 
-// given: (batch, z, y, x, d); affine: (batch, d, d + 1)
+// given, displacement: (batch, z, y, x, d); affine: (batch, d, d + 1); projective: (batch, d + 1, d + 1); free-form:
+// (batch, *coefficients, d)
 template <class Array>
 Geometry geometry_of(const Request& request, const Array& array) {
     const int d = request.plan.ndim;
+    const LatticeKind kind = request.plan.kind;
     Geometry geometry{};
     geometry.data = const_cast<void*>(static_cast<const void*>(array.data()));
     geometry.dtype = dtype_of(request, array.dtype());
     expect(is_real(geometry.dtype), "a geometry must be float32 or float64");
     geometry.batch = static_cast<int64_t>(array.shape(0));
     geometry.batch_stride = array.stride(0);
-    if (request.plan.kind == LatticeKind::given) {
-        expect(array.ndim() == 5 && static_cast<int>(array.shape(4)) == d,
-               "coordinates must have the axes (batch, z, y, x, d)");
-        for (int i = 0; i < 3; ++i) {
-            expect(static_cast<int64_t>(array.shape(1 + i)) == request.lattice.size[i],
-                   "coordinates do not fit the lattice of the call");
-            geometry.stride[i] = array.stride(1 + i);
-        }
-        geometry.component_stride = array.stride(4);
-        if (request.reversed) reverse(geometry, d);
-    } else {
-        expect(array.ndim() == 3 && static_cast<int>(array.shape(1)) == d && static_cast<int>(array.shape(2)) == d + 1,
-               "matrices must have the axes (batch, d, d + 1)");
+    geometry.component_stride = array.stride(array.ndim() - 1);
+    if (is_matrix(kind)) {
+        const int rows = kind == LatticeKind::affine ? d : d + 1;
+        expect(
+            array.ndim() == 3 && static_cast<int>(array.shape(1)) == rows && static_cast<int>(array.shape(2)) == d + 1,
+            "matrices must have the axes (batch, d, d + 1), or (batch, d + 1, d + 1) where they are projective");
         geometry.row_stride = array.stride(1);
-        geometry.component_stride = array.stride(2);
+        return geometry;
     }
+    const int axes = is_field(kind) ? 3 : d;
+    expect(static_cast<int>(array.ndim()) == axes + 2 && static_cast<int>(array.shape(1 + axes)) == d,
+           "points must have the axes (batch, z, y, x, d), coefficients (batch, *size, d)");
+    for (int i = 0; i < axes; ++i) {
+        const int64_t size = static_cast<int64_t>(array.shape(1 + i));
+        geometry.stride[i] = array.stride(1 + i);
+        if (is_field(kind)) {
+            expect(size == request.lattice.size[i], "points do not fit the lattice of the call");
+        } else {
+            geometry.size[i] = size;
+            expect(size >= 4 && size - 3 <= request.lattice.size[3 - d + i],
+                   "an axis must have 4 coefficients or more, and at most 3 more than pixels");
+        }
+    }
+    if (request.reversed) reverse(geometry, d);
     return geometry;
 }
 

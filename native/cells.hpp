@@ -12,10 +12,6 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-// Loops over points run to a multiple of the widest vector: a compiler that knows it leaves out the remainder loop,
-// which would cost more than the loop. What lies past the end of a block stands in for points, and is never stored.
-inline int padded(int count) { return (count + group_points - 1) & -group_points; }
-
 // The one-dimensional taps of the points that are not wholly inside. Taps that read `fill` have lost their weight and
 // slope to fill_weight and fill_slope.
 template <class Real, int D>

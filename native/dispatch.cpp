@@ -1,5 +1,6 @@
 #include "dispatch.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -82,14 +83,15 @@ void backward_by_entry(const Call& call, const BackwardTask& whole) {
 }
 
 void backward_geometry(const Call& call, const BackwardTask& whole) {
-    const int64_t chunks = chunk_count(call.lattice);
-    parallel_for(call.geometry.batch * chunks, 2 * work_of(call, call.image.channels), [&](int64_t i) {
+    const int64_t chunks = chunk_count(call.lattice), pieces = call.slabs;
+    parallel_for(call.geometry.batch * pieces, 2 * work_of(call, call.image.channels), [&](int64_t i) {
         BackwardTask task = whole;
+        const int64_t slab = i % pieces;
         task.image = false;
-        task.chunk_begin = i % chunks;
-        task.chunk_end = task.chunk_begin + 1;
+        task.chunk_begin = (slab * chunks + pieces - 1) / pieces;
+        task.chunk_end = ((slab + 1) * chunks + pieces - 1) / pieces;
         if (call.geometry.batch > 1) {
-            task.batch_begin = i / chunks;
+            task.batch_begin = i / pieces;
             task.batch_end = task.batch_begin + 1;
         }
         kernels().backward(call, task);
@@ -121,28 +123,75 @@ void backward_image(const Call& call, const BackwardTask& whole) {
     });
 }
 
-// The matrix's gradient from the moments of the coordinates' cotangents, in the units of both frames.
+// The gradient in a matrix from the moments of its rows' cotangents, in the units of both frames. A projective matrix
+// has a row more, for the denominator, which the frame of the image mixes with the others.
 template <class C>
-void reduce_matrix(const Call& call) {
+void finish_matrix(const Call& call, int64_t m, const double* record) {
     const Plan& plan = call.plan;
-    const int D = plan.ndim;
-    const int64_t chunks = chunk_count(call.lattice);
-    for (int64_t m = 0; m < call.geometry.batch; ++m) {
-        double record[max_partials] = {};
-        for (int64_t chunk = 0; chunk < chunks; ++chunk)
-            for (int k = 0; k < D * (D + 1); ++k)
-                record[k] += call.partial_sums[(m * chunks + chunk) * D * (D + 1) + k];
-        for (int d = 0; d < D; ++d) {
-            C* row = static_cast<C*>(call.grad_geometry.data) + m * call.grad_geometry.batch_stride +
-                     d * call.grad_geometry.row_stride;
-            const double constant = record[d * (D + 1) + D];
-            for (int e = 0; e < D; ++e) {
-                const double moment = record[d * (D + 1) + e] - plan.offset_out[e] * constant;
-                row[e * call.grad_geometry.component_stride] =
-                    static_cast<C>(plan.scale_in[d] * moment / plan.scale_out[e]);
-            }
-            row[D * call.grad_geometry.component_stride] = static_cast<C>(plan.scale_in[d] * constant);
+    const int D = plan.ndim, rows = plan.kind == LatticeKind::projective ? D + 1 : D;
+    C* matrix = static_cast<C*>(call.grad_geometry.data) + m * call.grad_geometry.batch_stride;
+    for (int r = 0; r < rows; ++r) {
+        double moment[max_ndim + 1];
+        for (int e = 0; e <= D; ++e) {
+            moment[e] = (r < D ? plan.scale_in[r] : 1) * record[r * (D + 1) + e];
+            for (int d = 0; r == D && d < D; ++d) moment[e] += plan.offset_in[d] * record[d * (D + 1) + e];
         }
+        C* row = matrix + r * call.grad_geometry.row_stride;
+        for (int e = 0; e < D; ++e)
+            row[e * call.grad_geometry.component_stride] =
+                static_cast<C>((moment[e] - plan.offset_out[e] * moment[D]) / plan.scale_out[e]);
+        row[D * call.grad_geometry.component_stride] = static_cast<C>(moment[D]);
+    }
+}
+
+// The gradient in the coefficients of a spline.
+template <class C>
+void finish_coefficients(const Call& call, int64_t m, const double* record) {
+    const Geometry& grad = call.grad_geometry;
+    const int D = call.plan.ndim;
+    C* data = static_cast<C*>(grad.data) + m * grad.batch_stride;
+    for (int64_t i = 0; i < call.record_size / D; ++i) {
+        int64_t at = 0, rest = i;
+        for (int a = D - 1; a >= 0; --a) {
+            at += rest % grad.size[a] * grad.stride[a];
+            rest /= grad.size[a];
+        }
+        for (int d = 0; d < D; ++d)
+            data[at + d * grad.component_stride] = static_cast<C>(call.plan.scale_in[d] * record[i * D + d]);
+    }
+}
+
+// Adds up the records of a batch entry, in order, and writes its gradient.
+void finish_geometry(const Call& call) {
+    const bool is_float = call.grad_geometry.dtype == DType::f32, matrix = is_matrix(call.plan.kind);
+    std::vector<double> sum(static_cast<size_t>(call.record_size));
+    for (int64_t m = 0; m < call.geometry.batch; ++m) {
+        std::fill(sum.begin(), sum.end(), 0.0);
+        for (int64_t slab = 0; slab < call.slabs; ++slab) {
+            const double* record = call.partial_sums + (m * call.slabs + slab) * call.record_size;
+            for (int64_t k = 0; k < call.record_size; ++k) sum[static_cast<size_t>(k)] += record[k];
+        }
+        if (matrix)
+            is_float ? finish_matrix<float>(call, m, sum.data()) : finish_matrix<double>(call, m, sum.data());
+        else
+            is_float ? finish_coefficients<float>(call, m, sum.data())
+                     : finish_coefficients<double>(call, m, sum.data());
+    }
+}
+
+// How large a record is, and how many there are for each entry of the geometry: whatever the number of threads.
+void plan_records(Call& call) {
+    const int D = call.plan.ndim;
+    const int64_t chunks = chunk_count(call.lattice);
+    call.slabs = chunks;
+    call.record_size = 0;
+    if (call.plan.kind == LatticeKind::affine) call.record_size = D * (D + 1);
+    if (call.plan.kind == LatticeKind::projective) call.record_size = (D + 1) * (D + 1);
+    if (call.plan.kind == LatticeKind::free_form) {
+        constexpr int64_t most_slabs = 16, most_numbers = 1 << 22;
+        call.record_size = D;
+        for (int d = 0; d < D; ++d) call.record_size *= call.geometry.size[d];
+        call.slabs = std::max<int64_t>(1, std::min({chunks, most_slabs, most_numbers / call.record_size}));
     }
 }
 
@@ -188,11 +237,10 @@ void gradient(const Call& call) {
 void backward(const Call& given) {
     Call call = given;
     const bool image = call.grad_image.data != nullptr, geometry = call.grad_geometry.data != nullptr;
-    const bool matrix = geometry && call.plan.kind == LatticeKind::affine;
     std::vector<double> partial_sums;
-    if (matrix) {
-        const int records = call.plan.ndim * (call.plan.ndim + 1);
-        partial_sums.assign(static_cast<size_t>(call.geometry.batch * chunk_count(call.lattice) * records), 0.0);
+    if (geometry) {
+        plan_records(call);
+        partial_sums.assign(static_cast<size_t>(call.geometry.batch * call.slabs * call.record_size), 0.0);
         call.partial_sums = partial_sums.data();
     }
     const BackwardTask whole{
@@ -205,12 +253,7 @@ void backward(const Call& given) {
         if (geometry) backward_geometry(call, whole);
         if (image) backward_image(call, whole);
     }
-    if (matrix) {
-        if (call.grad_geometry.dtype == DType::f32)
-            reduce_matrix<float>(call);
-        else
-            reduce_matrix<double>(call);
-    }
+    if (geometry && !is_field(call.plan.kind)) finish_geometry(call);
 }
 
 void winners(const Call& call, int64_t* winner) {

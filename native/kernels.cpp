@@ -4,6 +4,7 @@
 #include "kernels.hpp"
 
 #include "jet.hpp"
+#include "locate.hpp"
 #include "margin.hpp"
 #include "pixels.hpp"
 #include "prefilter.hpp"
@@ -185,7 +186,7 @@ void gradient(const Call& call, int64_t batch, int64_t chunk) {
 template <class Real, int D, class Source, class Target>
 void backward_task(const Call& call, const BackwardTask& task, const View<D>& view, Source source, Target target) {
     const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.grad_image.size[0]};
-    const bool affine = call.plan.kind == LatticeKind::affine;
+    const bool matrix = is_matrix(call.plan.kind);
     const bool shared_geometry = call.geometry.batch == 1;
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
@@ -201,14 +202,8 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
                 for (int i = sums_entries ? 0 : cells.position.count; i < padded(cells.position.count); ++i)
                     x_bar[d][i] = 0;
     };
-    const auto store_geometry = [&](int64_t m, int64_t chunk, int64_t begin, int count) {
-        if (affine)
-            add_matrix_moments<Real, D>(local, count, x_bar,
-                                        call.partial_sums + (m * chunk_count(call.lattice) + chunk) * D * (D + 1));
-        else if (call.grad_geometry.dtype == DType::f32)
-            store_coordinates<float, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
-        else
-            store_coordinates<double, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
+    const auto store_geometry = [&](int64_t m, int64_t chunk, int64_t begin) {
+        reduce_block<Real, D>(call, m, chunk, begin, local, cells.position, x_bar);
     };
     const auto backward_block = [&](int64_t b, int64_t begin, int count) {
         const Overlap part = task.image ? overlap(view, cells, band) : Overlap::none;
@@ -234,14 +229,14 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
     for (int64_t chunk = task.chunk_begin; chunk < task.chunk_end; ++chunk) {
         for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
             cells.position.count = count;
-            if ((task.geometry && affine) || has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
+            if ((task.geometry && matrix) || has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
             if (shared_geometry) start_geometry(0, begin);
             for (int64_t b = task.batch_begin; b < task.batch_end; ++b) {
                 if (!shared_geometry) start_geometry(b, begin);
                 backward_block(b, begin, count);
-                if (task.geometry && !shared_geometry) store_geometry(b, chunk, begin, count);
+                if (task.geometry && !shared_geometry) store_geometry(b, chunk, begin);
             }
-            if (task.geometry && shared_geometry) store_geometry(0, chunk, begin, count);
+            if (task.geometry && shared_geometry) store_geometry(0, chunk, begin);
         });
     }
 }

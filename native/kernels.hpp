@@ -81,6 +81,11 @@ static inline int64_t chunk_count(const Lattice& lattice) {
     return (point_count(lattice) + points_per_task - 1) / points_per_task;
 }
 
+// The slab that a chunk belongs to.
+static inline int64_t slab_of(const Call& call, int64_t chunk) {
+    return chunk * call.slabs / chunk_count(call.lattice);
+}
+
 // The most samples, margins included, of an image that kernels copy to their stack (see margin.hpp).
 constexpr int64_t margin_samples = 8192;
 

@@ -25,7 +25,7 @@ enum class Interpolation : int {
     label = 11
 };
 enum class Border : int { constant = 0, edge = 1, reflect = 2, symmetric = 3, wrap = 4 };
-enum class LatticeKind : int { given = 0, affine = 1 };
+enum class LatticeKind : int { given = 0, affine = 1, projective = 2, displacement = 3, free_form = 4 };
 enum class DType : int { boolean, u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64 };
 
 // How samples are read, and in which frames coordinates are written: everything about a call but its arrays.
@@ -60,15 +60,18 @@ struct Values {
     int64_t stride[3];
 };
 
-// The coordinates (batch, z, y, x, d) or the matrices (batch, d, d + 1), float32 or float64.
+// What coordinates are generated from, float32 or float64: the coordinates themselves or displacements, (batch, z, y,
+// x, d); matrices, (batch, d, d + 1) or, projective, (batch, d + 1, d + 1); coefficients of a spline, (batch, *size,
+// d).
 struct Geometry {
     void* data;
     DType dtype;
     int64_t batch;
     int64_t batch_stride;
-    int64_t stride[3];         // given: over the output lattice
-    int64_t component_stride;  // given: over the coordinates of a point; affine: over a row of the matrix
-    int64_t row_stride;        // affine
+    int64_t size[max_ndim];    // free-form: how many coefficients on each axis
+    int64_t stride[3];         // over the output lattice; free-form: over the coefficients
+    int64_t component_stride;  // over the components of a point, or a row of the matrix
+    int64_t row_stride;        // of a matrix
 };
 
 struct Lattice {
@@ -106,6 +109,15 @@ static inline bool is_selection(Interpolation interpolation) {
     return interpolation == Interpolation::nearest || interpolation == Interpolation::label;
 }
 
+static inline bool is_matrix(LatticeKind kind) {
+    return kind == LatticeKind::affine || kind == LatticeKind::projective;
+}
+
+// Kinds whose geometry has an entry for each point of the output.
+static inline bool is_field(LatticeKind kind) {
+    return kind == LatticeKind::given || kind == LatticeKind::displacement;
+}
+
 static inline int64_t point_count(const Lattice& lattice) {
     return lattice.size[0] * lattice.size[1] * lattice.size[2];
 }
@@ -119,13 +131,14 @@ struct Call {
     Geometry geometry;
     Values values;           // pull: written; push and vjp: the cotangent, read; gradient: written
     Image grad_image;        // push, vjp: written
-    Geometry grad_geometry;  // vjp: written (given)
-    double* partial_sums;    // vjp, affine: one record of max_partials a task, reduced by the caller in order
+    Geometry grad_geometry;  // vjp: written
+    // Gradients in a matrix or in coefficients are sums over the lattice, formed in a record for each of `slabs` ranges
+    // of chunks of the lattice, which the caller adds up in order.
+    double* partial_sums;
+    int64_t record_size, slabs;
     const double* fill;
     int64_t fill_count;
 };
-
-constexpr int max_partials = max_ndim * (max_ndim + 1);
 
 // Work is cut into ranges of this many points of the output lattice, whatever the number of threads: partial sums
 // are formed over the same ranges in every run.

@@ -1,7 +1,8 @@
 // From the cotangent of the coordinates to the gradient in the geometry: written out, or summed into a matrix.
 #pragma once
 
-#include "lattice.hpp"
+#include "kernels.hpp"
+#include "locate.hpp"
 #include "simd.hpp"
 
 namespace pullback {
@@ -14,13 +15,13 @@ inline double lane_sum(typename Simd<Real>::Vector v) {
     return sum;
 }
 
-// Adds sum over the block of x_bar (index, 1)^T, with `index` that of the output lattice, to a D x (D + 1) record. The
-// cotangents past the end of the block must be zero up to a whole vector.
+// Adds sum over the block of x_bar (index, 1)^T, with `index` that of the output lattice, to a rows x (D + 1) record.
+// The cotangents past the end of the block must be zero up to a whole vector.
 template <class Real, int D>
-void add_matrix_moments(const LocalIndex<Real, D>& local, int count, const Real (*x_bar)[block_points],
+void add_matrix_moments(const LocalIndex<Real, D>& local, int count, int rows, const Real (*x_bar)[block_points],
                         double* record) {
     using S = Simd<Real>;
-    for (int d = 0; d < D; ++d) {
+    for (int d = 0; d < rows; ++d) {
         typename S::Vector total{}, moment[D]{};
         for (int i = 0; i < count; i += S::width) {
             const typename S::Vector v = S::load(x_bar[d] + i);
@@ -33,7 +34,7 @@ void add_matrix_moments(const LocalIndex<Real, D>& local, int count, const Real 
     }
 }
 
-// Writes the cotangent of given coordinates, in the units of their frame.
+// Writes the cotangent of given coordinates or displacements, in the units of their frame.
 template <class C, class Real, int D>
 void store_coordinates(const Plan& plan, const Lattice& lattice, const Geometry& geometry, int64_t batch, int64_t begin,
                        int count, const Real (*x_bar)[block_points]) {
@@ -46,6 +47,34 @@ void store_coordinates(const Plan& plan, const Lattice& lattice, const Geometry&
             for (int i = 0; i < n; ++i) component[i * geometry.stride[2]] = static_cast<C>(scale * x_bar[d][first + i]);
         }
     });
+}
+
+// The cotangent of the coordinates of a block, `x_bar`, to the gradient in what they come from. Vectors of `x_bar` past
+// the end of the block must be zero.
+template <class Real, int D>
+void reduce_block(const Call& call, int64_t m, int64_t chunk, int64_t begin, const LocalIndex<Real, D>& local,
+                  const Position<Real, D>& position, const Real (*x_bar)[block_points]) {
+    const int count = position.count;
+    if (is_field(call.plan.kind)) {
+        if (call.grad_geometry.dtype == DType::f32)
+            store_coordinates<float, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
+        else
+            store_coordinates<double, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
+        return;
+    }
+    double* record = call.partial_sums + (m * call.slabs + slab_of(call, chunk)) * call.record_size;
+    if (call.plan.kind == LatticeKind::free_form) {
+        add_to_controls<Real, D>(call.geometry, call.lattice, begin, count, x_bar, record);
+    } else if (call.plan.kind == LatticeKind::affine) {
+        add_matrix_moments<Real, D>(local, count, D, x_bar, record);
+    } else {
+        alignas(64) Real reciprocal[block_points], row_bar[D + 1][block_points];
+        find_reciprocals(projective_map<D>(call.plan, call.geometry, m), local, count, reciprocal);
+        to_homogeneous(position, reciprocal, x_bar, row_bar);
+        for (int r = 0; r <= D; ++r)
+            for (int i = count; i < padded(count); ++i) row_bar[r][i] = 0;
+        add_matrix_moments<Real, D>(local, count, D + 1, row_bar, record);
+    }
 }
 
 }  // namespace PULLBACK_ISA_NAMESPACE

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import MODES, NDIMS, make
+from cases import KINDS, MODES, NDIMS, make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ def test_scatter(mode, ndim, dtype):
 @given(
     data=st.data(),
     ndim=st.sampled_from(NDIMS),
-    kind=st.sampled_from(["given", "affine"]),
+    kind=st.sampled_from(KINDS),
     frame=st.sampled_from(["index", "centered"]),
     extent=st.sampled_from(["blend", "crop"]),
     batch=st.sampled_from([(1, 1), (2, 2), (1, 2), (2, 1)]),

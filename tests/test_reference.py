@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.ndimage
-from cases import KINDS_OF_KERNEL
+from cases import KINDS_OF_KERNEL, generating
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,12 +61,7 @@ def make_call(kind: str, frame: str, d: int, batch: int = 2, seed: int = 0) -> t
     if kind == "given":
         index = off_knots(rng, (batch, *shape), in_shape)
         return (index - lattice.frame_in.offset) / lattice.frame_in.scale, lattice
-    while True:
-        matrix = np.concatenate([np.eye(d) + rng.normal(0, 0.5, (batch, d, d)), rng.normal(0, 0.7, (batch, d, 1))], -1)
-        x = reference.coordinates(matrix, lattice)
-        on_image = np.all((x > 0) & (x < np.array(in_shape) - 1), axis=-1).reshape(batch, -1)
-        if np.abs(2 * x - np.round(2 * x)).min() > 1e-3 and on_image.any(axis=1).all() and not on_image.all():
-            return matrix, lattice
+    return generating(kind, rng, lattice, in_shape, batch), lattice
 
 
 @borders

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import FEW_MODES, MODES, NDIMS, make
+from cases import FEW_MODES, KINDS, MODES, NDIMS, make
 
 import pullback as pb
 from pullback import _reference
@@ -12,7 +12,7 @@ from pullback.backends import torch as backend  # noqa: E402
 
 every_mode = pytest.mark.parametrize("mode", MODES, ids="-".join)
 every_ndim = pytest.mark.parametrize("ndim", NDIMS)
-every_kind = pytest.mark.parametrize("kind", ["given", "affine"])
+every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def tensors(case, grad=True):

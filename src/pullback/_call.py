@@ -21,7 +21,7 @@ class Call:
     image : array or tensor, (N, C, *spatial)
         A view of the caller's image.
     geometry : array or tensor
-        Coordinates (M, *lattice, d) or matrices (M, d, d + 1).
+        What the kind of `lattice` asks for.
     batched : bool
         Whether the result has a batch axis.
     """
@@ -140,14 +140,35 @@ def call_through(
     ndim = transform.ndim
     layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
     image = layout.canonical(image, ndim, layout.batch)
-    matrix = backend.matrix_of(transform, image)
-    _check.batches(function, image.shape[0], matrix.shape[0], "transform")
     spatial = tuple(image.shape[2:])
     plan = _check.plan(function, ndim, image, interpolation, border, extent, fill)
     _check.spatial(function, spatial, border)
     output = _check.output_shape(function, shape, spatial)
     name = _check.frame(function, frame)
-    if is_reversed(name):
-        matrix = backend.reverse_matrix(matrix)
-    lattice = Lattice(LATTICES["affine"], output, frame_of(name, spatial), frame_of(name, output, output=True))
-    return Call(function, backend, image, matrix, lattice, plan, layout, layout.batch or bool(transform.batch_shape))
+    transform = backend.own_transform(transform, image)
+    kind = lattice_kind(transform, output)
+    geometry = transform.coordinates(output, name) if kind == LATTICES["given"] else transform.geometry
+    geometry = backend.as_geometry(geometry if transform.batch_shape else geometry[None])
+    _check.batches(function, image.shape[0], geometry.shape[0], "transform")
+    turned = is_reversed(name) and kind in (LATTICES["affine"], LATTICES["projective"])
+    geometry = backend.reverse_matrix(geometry) if turned else geometry
+    frame_in = frame_of(name, spatial)
+    frame_out = frame_in if kind == LATTICES["given"] else frame_of(name, output, output=True)
+    lattice = Lattice(kind, output, frame_in, frame_out, is_reversed(name) and not turned)
+    return Call(function, backend, image, geometry, lattice, plan, layout, layout.batch or bool(transform.batch_shape))
+
+
+def lattice_kind(transform: Any, output: tuple[int, ...]) -> int:
+    """Return how the coordinates of an output come from a transform: what fits its kernel is generated inside.
+
+    A displacement field is one where it has the output's lattice, and a free-form deformation where it does not have
+    more cells than the output has pixels.
+    """
+    kind = LATTICES[transform.lattice]
+    own = tuple(transform.geometry.shape[-1 - transform.ndim : -1]) if kind > LATTICES["projective"] else ()
+    fits = (
+        own == output
+        if kind == LATTICES["displacement"]
+        else all(s - 3 <= n for s, n in zip(own, output, strict=False))
+    )
+    return kind if fits or not own else LATTICES["given"]

@@ -109,14 +109,16 @@ class Lattice:
     Attributes
     ----------
     kind : int
-        A code from :data:`LATTICES`: coordinates that the caller gives, ``(M, *shape, d)``, or affine matrices,
-        ``(M, d, d + 1)``, from which the kernel generates them.
+        A code from :data:`LATTICES`, which says what the geometry is. ``"given"``: the coordinates themselves,
+        ``(M, *shape, d)``. All others are generated in the kernel from matrices, ``"affine"`` (M, d, d + 1) and
+        ``"projective"`` (M, d + 1, d + 1); from ``"displacement"`` vectors, ``(M, *shape, d)``; or, ``"free-form"``, from
+        the coefficients of a cubic B-spline of displacements, ``(M, *controls, d)``, whose inner cells span the lattice.
     shape : tuple of int
         The output lattice.
     frame_in, frame_out : Frame
         The frames of what the geometry yields (on the image) and of what it acts on (on the output lattice).
     reversed : bool
-        Whether given coordinates name the last axis first: (x, y).
+        Whether points and displacements name the last axis first: (x, y). Matrices are always in the order of the axes.
     """
 
     kind: int

@@ -29,54 +29,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, Plan
+from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
+from pullback._reference_lattice import coordinates, geometry_vjp, in_axis_order
 from pullback._reference_taps import Array, IndexArray, Mask, border_index, weights
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 VOID_INDEX = 2**30
-
-
-def lattice_positions(lattice: Lattice) -> Array:
-    """Return the points of the output lattice in the frame that a transform acts on, ``(*shape, d)``."""
-    index = np.moveaxis(np.indices(lattice.shape, np.float64), 0, -1)
-    positions: Array = (index - lattice.frame_out.offset) / lattice.frame_out.scale
-    return positions
-
-
-def _in_axis_order(points: AnyArray, lattice: Lattice) -> AnyArray:
-    """Turn coordinates, or gradients in them, from the caller's order to that of the axes, or back."""
-    is_reversed = lattice.reversed and lattice.kind == LATTICES["given"]
-    return points[..., ::-1] if is_reversed else points
-
-
-def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
-    """Return the index coordinates of the points of the output lattice.
-
-    Parameters
-    ----------
-    geometry : ndarray
-        Coordinates ``(M, *shape, d)`` or matrices ``(M, d, d + 1)``, as `lattice` says.
-    lattice : Lattice
-        The output lattice and the frames.
-
-    Returns
-    -------
-    ndarray of float64, ``(M, *shape, d)``
-    """
-    geometry = geometry.astype(np.float64)
-    scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
-    x: Array
-    with np.errstate(invalid="ignore", over="ignore"):
-        if lattice.kind == LATTICES["given"]:
-            x = scale * _in_axis_order(geometry, lattice) + offset
-        else:
-            # Both frames are folded into the matrix, so that an identity is exact in every frame.
-            linear = scale[:, None] * geometry[..., :-1] / lattice.frame_out.scale
-            constant = scale * geometry[..., -1] + offset - np.einsum("mij,j->mi", linear, lattice.frame_out.offset)
-            x = np.einsum("mij,j...->m...i", linear, np.indices(lattice.shape, np.float64))
-            x += constant.reshape(len(x), *(1,) * len(lattice.shape), -1)
-    return x
 
 
 @dataclass(frozen=True)
@@ -271,11 +230,16 @@ def gradient(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) 
     """
     if np.iscomplexobj(image):
         return _joined(*(gradient(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
+    return in_axis_order(_slopes(image, geometry, lattice, plan) * lattice.frame_in.scale, lattice)
+
+
+def _slopes(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) -> Array:
+    """Return d value / d index coordinate of a real image, ``(B, C, *shape, d)``."""
     image = image.astype(np.float64)
     near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
     fill = _fill_values(plan, len(lattice.shape))
-    slopes = [scale * _weighted_sum(image, near, fill, axis) for axis, scale in enumerate(lattice.frame_in.scale)]
-    return _in_axis_order(np.where(near.readable[:, None, ..., None], np.stack(slopes, axis=-1), 0.0), lattice)
+    slopes = np.stack([_weighted_sum(image, near, fill, axis) for axis in range(plan.ndim)], axis=-1)
+    return np.where(near.readable[:, None, ..., None], slopes, 0.0)
 
 
 def push(values: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan, image_shape: tuple[int, ...]) -> AnyArray:
@@ -322,8 +286,7 @@ def pull_vjp(
     Returns
     -------
     grad_image, grad_geometry : ndarray of float64, the first of complex128 for a complex image
-        Of the shapes of `image` and of `geometry`. With q = A p + t, the matrix gets
-        A_bar = sum over p of q_bar p^T and t_bar = sum over p of q_bar. Labels have no gradients: all are zero.
+        Of the shapes of `image` and of `geometry`. Labels have no gradients: all are zero.
     """
     if np.iscomplexobj(image):
         parts = zip(_components(image, plan), (grad.real, grad.imag), strict=True)
@@ -333,15 +296,10 @@ def pull_vjp(
     grad = np.where(near.readable[:, None], grad, 0.0)
     is_label = INTERPOLATIONS["label"] in plan.interpolation
     grad_image = np.zeros(image.shape) if is_label else push(grad, geometry, lattice, plan, image.shape)
-    grad_point = np.sum(grad[..., None] * gradient(image, geometry, lattice, plan), axis=1)
+    grad_point = np.sum(grad[..., None] * _slopes(image, geometry, lattice, plan), axis=1)
     if len(geometry) == 1:
         grad_point = np.sum(grad_point, axis=0, keepdims=True)
-    if lattice.kind == LATTICES["given"]:
-        return grad_image, grad_point
-    points = tuple(range(1, 1 + len(lattice.shape)))
-    linear = np.sum(grad_point[..., :, None] * lattice_positions(lattice)[..., None, :], axis=points)
-    translation = np.sum(grad_point, axis=points)[..., None]
-    return grad_image, np.concatenate([linear, translation], axis=-1)
+    return grad_image, geometry_vjp(geometry, grad_point, lattice)
 
 
 def spline_matrix(order: int, n: int, border: int) -> Array:

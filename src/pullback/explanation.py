@@ -67,9 +67,12 @@ def _names(table: dict[str, int], codes: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _coordinates(call: Call) -> str:
+    if call.lattice.kind == LATTICES["given"]:
+        return "given"
+    (name,) = _names(LATTICES, (call.lattice.kind,))
     if not isinstance(call, Antialiased):
-        return "affine, fused"
-    return f"affine, fused, {max(len(footprint.weight) for footprint in call.footprints)} sub-samples"
+        return f"{name}, fused"
+    return f"{name}, fused, {max(len(footprint.weight) for footprint in call.footprints)} sub-samples"
 
 
 def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Explanation:
@@ -120,14 +123,13 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
         call = call_at("explain", image, transform, **reading)  # type: ignore[arg-type]
     on_cpu = getattr(getattr(call.image, "device", None), "type", "cpu") == "cpu"
     threads = _native.num_threads()
-    fused = call.lattice.kind != LATTICES["given"]
     points = 1
     for n in call.shape:
         points *= n
     return Explanation(
         backend="native" if on_cpu else "composite",
         isa=_native.isa() if on_cpu else "that of the device",
-        coordinates=_coordinates(call) if fused else "given",
+        coordinates=_coordinates(call),
         interpolation=_names(INTERPOLATIONS, call.plan.interpolation),
         border=_names(BORDERS, call.plan.border),
         output_shape=call.restored_shape,

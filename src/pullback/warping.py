@@ -9,7 +9,7 @@ import numpy as np
 
 from pullback import _check
 from pullback._call import call_through
-from pullback._plan import Cubic, is_reversed
+from pullback._plan import LATTICES, Cubic, is_reversed
 from pullback.footprint import antialiased
 from pullback.masking import missing_samples
 from pullback.sampling import values_of, vjp_of
@@ -184,8 +184,11 @@ def warp_vjp(
     )
     if _check.flag(function, "antialias", antialias):
         call = antialiased(call)
-    grad_image, grad_matrix = vjp_of(call, grad, missing_samples(call, image, mask))
-    if is_reversed(frame):
-        grad_matrix = call.backend.reverse_matrix(grad_matrix)
+    grad_image, grad_geometry = vjp_of(call, grad, missing_samples(call, image, mask))
+    if is_reversed(frame) and not call.lattice.reversed:
+        grad_geometry = call.backend.reverse_matrix(grad_geometry)
     transform = transform.numpy()
-    return grad_image, transform.matrix_vjp(grad_matrix if transform.batch_shape else grad_matrix[0])
+    grad_geometry = grad_geometry if transform.batch_shape else grad_geometry[0]
+    if call.lattice.kind == LATTICES["given"]:
+        return grad_image, transform.coordinates_vjp(grad_geometry, call.lattice.shape, frame)
+    return grad_image, transform.geometry_vjp(grad_geometry)

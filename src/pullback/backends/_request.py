@@ -66,7 +66,7 @@ def prepare(
     Parameters
     ----------
     geometry : array or tensor
-        Canonical: (batch, *lattice, d) or (batch, d, d + 1).
+        What the kind of `lattice` asks for.
     values : array or tensor
         Canonical, (batch, channel, *lattice) or (batch, channel, *lattice, d).
     bfloat16 : bool
@@ -75,6 +75,6 @@ def prepare(
     shape = _kernel_shape(lattice, geometry, values)
     tail = tuple(values.shape[2 + len(lattice.shape) :])
     values = values.reshape(tuple(values.shape[:2]) + shape + tail)
-    if lattice.kind == LATTICES["given"]:
+    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
         geometry = geometry.reshape((geometry.shape[0], *shape, geometry.shape[-1]))
     return make_request(plan, lattice, shape, bfloat16), geometry, values

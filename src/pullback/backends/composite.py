@@ -1,8 +1,8 @@
 """The operations in plain torch: gathers, scatters and products, on any device, differentiable to any order.
 
 The definitions are those of :mod:`pullback._reference`, and tensors are in its canonical form: images
-``(N, C, *in_shape)``, values ``(B, C, *shape)``, geometry ``(M, *shape, d)`` or ``(M, d, d + 1)``. Autograd
-differentiates whatever is computed here, in image and geometry alike.
+``(N, C, *in_shape)``, values ``(B, C, *shape)``, and the geometry of the lattice's kind. Autograd differentiates whatever
+is computed here, in image and geometry alike.
 
 Coordinates are computed in float64 where the image or the geometry is of double precision or where integers are chosen
 and not mixed, in float32 otherwise. Sums are formed in the precision of the image; in float32 for half precision and
@@ -12,7 +12,8 @@ With a fill that is not finite, :func:`gradient` is the reference's, but autogra
 at points that touch it: NaN where `fill` has a share of the value, and without the slope towards it where that share is
 zero.
 
-Kernels and borders are those of :mod:`pullback.backends.composite_kernels`.
+Kernels and borders are those of :mod:`pullback.backends.composite_kernels`, coordinates those of
+:mod:`pullback.backends.composite_lattice`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, Plan
+from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback.backends.composite_kernels import INDEX_MAPS, KERNELS, is_inside
+from pullback.backends.composite_lattice import coordinates, in_axis_order
+from pullback.backends.composite_lattice import geometry_vjp as coordinates_vjp
 
 _VOID_INDEX = 2**30
 
@@ -51,36 +54,6 @@ def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
     # float(high) may be high + 1, which must not reach the conversion.
     below = rounded < float(high)
     return torch.where(below, torch.where(below, rounded, 0).clamp(float(low)).to(dtype), high)
-
-
-def _in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:
-    """Turn coordinates, or gradients in them, from the caller's order to that of the axes, or back."""
-    is_reversed = lattice.reversed and lattice.kind == LATTICES["given"]
-    return points.flip(-1) if is_reversed else points
-
-
-def _coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
-    """Return the index coordinates of the points of the lattice in one row, ``(M, P, d)``."""
-    geometry = geometry.to(dtype)
-    scale = geometry.new_tensor(lattice.frame_in.scale)
-    offset = geometry.new_tensor(lattice.frame_in.offset)
-    if lattice.kind == LATTICES["given"]:
-        points = geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale))
-        return scale * _in_axis_order(points, lattice) + offset
-    # Both frames are folded into the matrix, so that an identity is exact in every frame. No matrix product forms the
-    # coordinates: accelerators may round its factors.
-    linear = scale[:, None] * geometry[..., :-1] / geometry.new_tensor(lattice.frame_out.scale)
-    origin = (linear * geometry.new_tensor(lattice.frame_out.offset)).sum(-1)
-    x = (scale * geometry[..., -1] + offset - origin)[:, None]
-    for axis, index in enumerate(_lattice_indices(lattice, geometry)):
-        x = x + linear[:, None, :, axis] * index[:, None]
-    return x
-
-
-def _lattice_indices(lattice: Lattice, like: Tensor) -> list[Tensor]:
-    """Return the indices of the points of the lattice in one row, one tensor ``(P,)`` an axis."""
-    axes = [torch.arange(n, dtype=like.dtype, device=like.device) for n in lattice.shape]
-    return [index.flatten() for index in torch.meshgrid(*axes, indexing="ij")]
 
 
 class _Tap(NamedTuple):
@@ -119,7 +92,7 @@ def _neighbourhoods(
     image_dtype: torch.dtype, geometry: Tensor, lattice: Lattice, plan: Plan, in_shape: Sequence[int]
 ) -> _Neighbourhoods:
     real = _accumulator(image_dtype).to_real()
-    x = _coordinates(geometry, lattice, torch.promote_types(real, geometry.dtype))[:, None]
+    x = coordinates(geometry, lattice, torch.promote_types(real, geometry.dtype))[:, None]
     readable = _within(x.detach(), in_shape, plan.crop)
     axes, kept_weights, kept_slopes = [], [], []
     for axis, n in enumerate(in_shape):
@@ -223,7 +196,7 @@ def pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tenso
     image : Tensor, ``(N, C, *in_shape)``
         Samples, prefiltered where the plan asks for it: real or complex numbers, integers or bool.
     geometry : Tensor
-        ``(M, *shape, d)`` or ``(M, d, d + 1)``.
+        What the kind of `lattice` asks for.
     lattice, plan : Lattice, Plan
         The call.
 
@@ -300,16 +273,17 @@ def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> T
         parts = (gradient(part, geometry, lattice, of_part) for part, of_part in _components(image, plan))
         return torch.complex(*parts)
     readable, slopes = _slopes(image, geometry, lattice, plan)
-    slopes = _in_axis_order(torch.where(readable[..., None], slopes, 0), lattice)
+    slopes = slopes * slopes.new_tensor(lattice.frame_in.scale)
+    slopes = in_axis_order(torch.where(readable[..., None], slopes, 0), lattice)
     return slopes.reshape(*slopes.shape[:2], *lattice.shape, plan.ndim)
 
 
 def _slopes(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> tuple[Tensor, Tensor]:
-    """Return which points are readable, ``(M, 1, P)``, and the slopes of all points, ``(B, C, P, d)``."""
+    """Return which points are readable, ``(M, 1, P)``, and the slopes of all points in the index, ``(B, C, P, d)``."""
     samples = _samples(image)
     near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:])
     fill = _fill_values(samples, plan)
-    slopes = [scale * _weighted_sum(samples, near, fill, axis) for axis, scale in enumerate(lattice.frame_in.scale)]
+    slopes = [_weighted_sum(samples, near, fill, axis) for axis in range(plan.ndim)]
     return near.readable, torch.stack(slopes, dim=-1)
 
 
@@ -369,11 +343,7 @@ def geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattice
     grad_point = torch.where(readable[..., None], grad[..., None] * slopes, 0).sum(1)
     if len(geometry) == 1:
         grad_point = grad_point.sum(0, keepdim=True)
-    if lattice.kind == LATTICES["given"]:
-        return _in_axis_order(grad_point, lattice).reshape(geometry.shape)
-    index = torch.stack(_lattice_indices(lattice, grad_point), dim=-1)
-    position = (index - index.new_tensor(lattice.frame_out.offset)) / index.new_tensor(lattice.frame_out.scale)
-    return torch.cat([grad_point.mT @ position, grad_point.sum(1)[..., None]], dim=-1)
+    return coordinates_vjp(geometry, grad_point, lattice)
 
 
 @lru_cache(maxsize=16)

@@ -49,15 +49,21 @@ def as_coordinates(function: str, coords: Any, image: Array) -> Array:
     return _native_layout(array.astype(wanted, copy=False))
 
 
-def matrix_of(transform: Any, image: Array) -> Array:
-    """Return the matrices of a transform, (batch, d, d + 1)."""
-    matrix = np.asarray(transform.numpy().matrix, dtype=np.float64)
-    return matrix if matrix.ndim == 3 else matrix[None]
+def own_transform(transform: Any, image: Array) -> Any:
+    """Return a transform on NumPy arrays."""
+    return transform.numpy()
+
+
+def as_geometry(geometry: Array) -> Array:
+    """Return what coordinates are generated from, in a dtype that the kernels know."""
+    return geometry
 
 
 def reverse_matrix(matrix: Array) -> Array:
-    """Return affine matrices with their axes in reverse order, on both sides."""
-    return np.concatenate([matrix[..., ::-1, -2::-1], matrix[..., ::-1, -1:]], axis=-1)
+    """Return affine or projective matrices with their axes in reverse order, on both sides."""
+    d = matrix.shape[-1] - 1
+    rows = [*range(d)[::-1], *range(d, matrix.shape[-2])]
+    return np.ascontiguousarray(matrix[:, rows][..., [*range(d)[::-1], d]])
 
 
 def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:

@@ -389,19 +389,23 @@ def as_coordinates(function: str, coords: Any, image: Tensor) -> Tensor:
     return tensor.to(torch.float32 if tensor.is_floating_point() else torch.float64)
 
 
-def matrix_of(transform: Any, image: Tensor) -> Tensor:
-    """Return the matrices of a transform, (batch, d, d + 1), on the image's device and with their graph."""
+def own_transform(transform: Any, image: Tensor) -> Any:
+    """Return a transform on tensors, on the image's device and with their graph."""
     parameters = transform.parameters
     on_device = isinstance(parameters, Tensor) and parameters.device == image.device
-    matrix: Tensor = (transform if on_device else transform.torch(device=image.device)).matrix
-    if matrix.dtype not in (torch.float32, torch.float64):
-        matrix = matrix.to(torch.float32)
-    return matrix if matrix.ndim == 3 else matrix[None]
+    return transform if on_device else transform.torch(device=image.device)
+
+
+def as_geometry(geometry: Tensor) -> Tensor:
+    """Return what coordinates are generated from, in a dtype that the kernels know."""
+    return geometry if geometry.dtype in (torch.float32, torch.float64) else geometry.to(torch.float32)
 
 
 def reverse_matrix(matrix: Tensor) -> Tensor:
-    """Return affine matrices with their axes in reverse order, on both sides."""
-    return torch.cat([matrix[..., :-1].flip(-1, -2), matrix[..., -1:].flip(-2)], dim=-1)
+    """Return affine or projective matrices with their axes in reverse order, on both sides."""
+    d = matrix.shape[-1] - 1
+    rows = torch.cat([matrix[:, :d].flip(1), matrix[:, d:]], dim=1)
+    return torch.cat([rows[..., :d].flip(2), rows[..., d:]], dim=2)
 
 
 def as_dtype(function: str, dtype: Any, image: Tensor) -> torch.dtype:

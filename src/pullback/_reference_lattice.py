@@ -1,0 +1,132 @@
+"""Where the points of the output lattice are read from, kind by kind, and the way back: the slow truth.
+
+Coordinates are those of :mod:`pullback._reference`: the index of the image, axis by axis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pullback._plan import LATTICES, Lattice
+
+AnyArray = npt.NDArray[Any]
+Array = npt.NDArray[np.float64]
+
+
+def lattice_positions(lattice: Lattice) -> Array:
+    """Return the points of the output lattice in the frame that a transform acts on, ``(*shape, d)``."""
+    index = np.moveaxis(np.indices(lattice.shape, np.float64), 0, -1)
+    positions: Array = (index - lattice.frame_out.offset) / lattice.frame_out.scale
+    return positions
+
+
+def in_axis_order(points: AnyArray, lattice: Lattice) -> AnyArray:
+    """Turn coordinates, or gradients in them, from the caller's order to that of the axes, or back."""
+    return points[..., ::-1] if lattice.reversed else points
+
+
+def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
+    """Return the index coordinates of the points of the output lattice.
+
+    Parameters
+    ----------
+    geometry : ndarray
+        What the kind of `lattice` asks for: see :class:`pullback._plan.Lattice`.
+    lattice : Lattice
+        The output lattice and the frames.
+
+    Returns
+    -------
+    ndarray of float64, ``(M, *shape, d)``
+        NaN beyond the horizon of a projective map.
+    """
+    geometry = geometry.astype(np.float64)
+    scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
+    x: Array
+    with np.errstate(invalid="ignore", over="ignore"):
+        if lattice.kind == LATTICES["given"]:
+            x = scale * in_axis_order(geometry, lattice) + offset
+        elif lattice.kind in (LATTICES["affine"], LATTICES["projective"]):
+            homogeneous = _homogeneous(geometry, lattice)
+            denominator = homogeneous[..., -1:]
+            x = homogeneous[..., :-1] / np.where(denominator > 0, denominator, np.nan)
+        else:
+            x = scale / lattice.frame_out.scale * (_indices(lattice) - lattice.frame_out.offset) + offset
+            x = x + scale * in_axis_order(_displacements(geometry, lattice), lattice)
+    return x
+
+
+def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
+    """Return the gradient of ``(grad * coordinates(geometry)).sum()`` in `geometry`; points with grad 0 have none."""
+    scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
+    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
+        return in_axis_order(scale * grad, lattice)
+    points = tuple(range(1, 1 + len(lattice.shape)))
+    if lattice.kind == LATTICES["free-form"]:
+        on_points = in_axis_order(scale * grad, lattice)
+        for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
+            on_points = np.moveaxis(np.tensordot(on_points, control_weights(controls, n), ([axis], [0])), -1, axis)
+        return on_points
+    homogeneous = _homogeneous(geometry.astype(np.float64), lattice)
+    denominator = np.where(homogeneous[..., -1:] > 0, homogeneous[..., -1:], np.inf)
+    on_rows = np.concatenate(
+        [grad, -np.sum(grad * homogeneous[..., :-1], axis=-1, keepdims=True) / denominator], axis=-1
+    )
+    on_rows = np.where(np.any(grad != 0, axis=-1, keepdims=True), on_rows / denominator, 0)
+    moments = np.stack(
+        [
+            np.sum(on_rows * column[..., None], axis=points)
+            for column in (*np.moveaxis(lattice_positions(lattice), -1, 0), np.ones(lattice.shape))
+        ],
+        axis=-1,
+    )
+    result: Array = moments[:, :-1] * scale[:, None]
+    if lattice.kind == LATTICES["projective"]:
+        last = moments[:, -1:] + np.einsum("i,mij->mj", offset, moments[:, :-1])[:, None]
+        result = np.concatenate([result, last], axis=1)
+    return result
+
+
+def _indices(lattice: Lattice) -> Array:
+    return np.moveaxis(np.indices(lattice.shape, np.float64), 0, -1)
+
+
+def _homogeneous(matrix: Array, lattice: Lattice) -> Array:
+    """Return the numerators of the index coordinates, and the denominator, ``(M, *shape, d + 1)``.
+
+    Both frames are folded into the matrix, so that an identity is exact in every frame.
+    """
+    d = matrix.shape[-1] - 1
+    if matrix.shape[-2] == d:
+        last = np.broadcast_to(np.eye(d + 1)[-1:], (len(matrix), 1, d + 1))
+        matrix = np.concatenate([matrix, last], axis=1)
+    matrix = matrix.copy()
+    matrix[..., :d] /= lattice.frame_out.scale
+    matrix[..., d] -= np.einsum("mij,j->mi", matrix[..., :d], lattice.frame_out.offset)
+    scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
+    matrix[:, :d] = scale[:, None] * matrix[:, :d] + offset[:, None] * matrix[:, d:]
+    values: Array = np.einsum("mij,j...->m...i", matrix[..., :d], np.indices(lattice.shape, np.float64))
+    return values + matrix[..., d].reshape(len(matrix), *(1,) * len(lattice.shape), d + 1)
+
+
+def _displacements(field: Array, lattice: Lattice) -> Array:
+    """Return the displacement of each point in the units of the frame, ``(M, *shape, d)``, in the caller's order."""
+    if lattice.kind == LATTICES["displacement"]:
+        return field
+    for axis, n in enumerate(lattice.shape, start=1):
+        field = np.moveaxis(np.tensordot(field, control_weights(field.shape[axis], n), ([axis], [1])), -1, axis)
+    return field
+
+
+def control_weights(controls: int, n: int) -> Array:
+    """Return the cubic B-splines of `controls` coefficients on an axis of `n` pixels, ``(n, controls)``.
+
+    The pixels span the inner cells: pixel i lies at (i + 1/2) (controls - 3) / n + 1 among the coefficients.
+    """
+    x = (np.arange(n) + 0.5) * (controls - 3) / n + 1
+    s = np.abs(x[:, None] - np.arange(controls))
+    weights: Array = np.where(s < 1, (4 - 6 * s**2 + 3 * s**3) / 6, np.where(s < 2, (2 - s) ** 3 / 6, 0))
+    return weights

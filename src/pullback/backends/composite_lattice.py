@@ -1,0 +1,119 @@
+"""Where the points of the output lattice are read from, and the way back, in plain torch; see :mod:`.composite`."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from pullback._plan import LATTICES, Lattice
+from pullback._reference_lattice import control_weights
+
+
+def in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:
+    """Turn coordinates, or gradients in them, from the caller's order to that of the axes, or back."""
+    return points.flip(-1) if lattice.reversed else points
+
+
+def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
+    """Return the index coordinates of the points of the lattice in one row, ``(M, P, d)``.
+
+    Infinite beyond the horizon of a projective map.
+    """
+    geometry = geometry.to(dtype)
+    scale = geometry.new_tensor(lattice.frame_in.scale)
+    offset = geometry.new_tensor(lattice.frame_in.offset)
+    if lattice.kind == LATTICES["given"]:
+        points = geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale))
+        return scale * in_axis_order(points, lattice) + offset
+    if lattice.kind == LATTICES["affine"]:
+        return _rows_at(_folded(geometry, lattice), lattice)
+    if lattice.kind == LATTICES["projective"]:
+        values = _rows_at(_folded(geometry, lattice), lattice)
+        in_front = values[..., -1:] > 0
+        return torch.where(in_front, values[..., :-1] / torch.where(in_front, values[..., -1:], 1), math.inf)
+    unit = scale / geometry.new_tensor(lattice.frame_out.scale)
+    index = torch.stack(_lattice_indices(lattice, geometry), dim=-1)
+    base = unit * (index - geometry.new_tensor(lattice.frame_out.offset)) + offset
+    field = geometry
+    if lattice.kind == LATTICES["free-form"]:
+        for axis, n in enumerate(lattice.shape, start=1):
+            field = _contracted(field, axis, _control_weights(field.shape[axis], n, dtype, field.device).mT)
+    return base + scale * in_axis_order(field.reshape(len(field), math.prod(lattice.shape), len(scale)), lattice)
+
+
+def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
+    """Return the gradient of ``(grad * coordinates(geometry)).sum()`` in `geometry`, without autograd.
+
+    Parameters
+    ----------
+    grad : Tensor, ``(M, P, d)``
+        0 for points that are not read.
+    """
+    geometry = geometry.to(grad.dtype)
+    scale, offset = grad.new_tensor(lattice.frame_in.scale), grad.new_tensor(lattice.frame_in.offset)
+    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
+        return in_axis_order(scale * grad, lattice).reshape(geometry.shape)
+    if lattice.kind == LATTICES["free-form"]:
+        on_points = in_axis_order(scale * grad, lattice).reshape(len(grad), *lattice.shape, len(scale))
+        for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
+            on_points = _contracted(on_points, axis, _control_weights(controls, n, grad.dtype, grad.device))
+        return on_points
+    on_rows = grad
+    if lattice.kind == LATTICES["projective"]:
+        values = _rows_at(_folded(geometry, lattice), lattice)
+        reciprocal = torch.where(values[..., -1:] > 0, 1 / values[..., -1:], 0)
+        numerators = grad * reciprocal
+        on_rows = torch.cat([numerators, -(numerators * values[..., :-1]).sum(-1, keepdim=True) * reciprocal], dim=-1)
+        on_rows = torch.where((grad != 0).any(-1, keepdim=True), on_rows, 0)
+    index = torch.stack(_lattice_indices(lattice, grad), dim=-1)
+    position = (index - grad.new_tensor(lattice.frame_out.offset)) / grad.new_tensor(lattice.frame_out.scale)
+    moments = torch.cat([on_rows.mT @ position, on_rows.sum(1)[..., None]], dim=-1)
+    rows = scale[:, None] * moments[:, : len(scale)]
+    if lattice.kind == LATTICES["projective"]:
+        last = moments[:, -1:] + (offset[:, None] * moments[:, :-1]).sum(1, keepdim=True)
+        rows = torch.cat([rows, last], dim=1)
+    return rows
+
+
+def _folded(matrix: Tensor, lattice: Lattice) -> Tensor:
+    """Return matrices between indices: both frames are folded in, so that an identity is exact in every frame."""
+    scale, offset = matrix.new_tensor(lattice.frame_in.scale), matrix.new_tensor(lattice.frame_in.offset)
+    d = len(scale)
+    linear = matrix[..., :d] / matrix.new_tensor(lattice.frame_out.scale)
+    constant = matrix[..., d] - (linear * matrix.new_tensor(lattice.frame_out.offset)).sum(-1)
+    rows = torch.cat([linear, constant[..., None]], dim=-1)
+    if lattice.kind == LATTICES["affine"]:
+        moved = scale[:, None] * rows
+        return torch.cat([moved[..., :d], (moved[..., d] + offset)[..., None]], dim=-1)
+    return torch.cat([scale[:, None] * rows[:, :d] + offset[:, None] * rows[:, d:], rows[:, d:]], dim=1)
+
+
+def _rows_at(matrix: Tensor, lattice: Lattice) -> Tensor:
+    """Return matrix (index, 1) at every point, ``(M, P, rows)``.
+
+    No matrix product forms it: accelerators may round its factors.
+    """
+    values = matrix[:, None, :, -1]
+    for axis, index in enumerate(_lattice_indices(lattice, matrix)):
+        values = values + matrix[:, None, :, axis] * index[:, None]
+    return values
+
+
+def _lattice_indices(lattice: Lattice, like: Tensor) -> list[Tensor]:
+    """Return the indices of the points of the lattice in one row, one tensor ``(P,)`` an axis."""
+    axes = [torch.arange(n, dtype=like.dtype, device=like.device) for n in lattice.shape]
+    return [index.flatten() for index in torch.meshgrid(*axes, indexing="ij")]
+
+
+def _contracted(values: Tensor, axis: int, matrix: Tensor) -> Tensor:
+    """Return ``sum_i values[..., i, ...] * matrix[i, j]`` on an axis, j in its place."""
+    return torch.tensordot(values, matrix, dims=([axis], [0])).movedim(-1, axis)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _control_weights(controls: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.from_numpy(control_weights(controls, n)).to(device, dtype)

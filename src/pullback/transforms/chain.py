@@ -1,0 +1,273 @@
+"""Chains: several transforms, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from pullback.transforms.base import (
+    Array,
+    MatrixTransform,
+    Transform,
+    as_arrays,
+    check_points,
+    facing,
+    multiply,
+)
+from pullback.transforms.displacement import Deformation, check_extent, check_vjp, unspread
+
+
+class Chain(Deformation):
+    """Several transforms, one after the other, as matrices multiply: ``Chain(a, b, c)(p) = a(b(c(p)))``.
+
+    Parameters
+    ----------
+    *transforms : Transform
+        One or more, of one number of axes; batches broadcast: M with M, with 1, or with none. Chains among them are
+        taken apart, and neighbours that are matrices are multiplied.
+
+    Attributes
+    ----------
+    transforms : tuple of Transform
+        What is left; the last one acts first.
+    parameters : tuple of ndarray or Tensor
+        Their parameters.
+
+    Raises
+    ------
+    ValueError
+        If there is no transform, or their axes or batches do not fit each other.
+    TypeError
+        If an argument is no transform.
+
+    Notes
+    -----
+    All transforms of a chain are called with the `shape` and the `frame` of the call: a field in a chain spans the
+    extent of the output, wherever it stands.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pullback.transforms import Affine, Chain, Displacement
+    >>> shift = Displacement(np.full((4, 5, 2), [1.0, 2.0]))
+    >>> both = Chain(Affine.scaling((2.0, 3.0)), shift)
+    >>> both([1.0, 1.0])
+    array([4., 9.])
+    >>> both.inverse()([4.0, 9.0])
+    array([1., 1.])
+    """
+
+    lattice: ClassVar[str] = "given"
+
+    transforms: tuple[Transform, ...]
+
+    def __init__(self, *transforms: Transform) -> None:
+        parts = _simplified(transforms)
+        _check_parts(parts)
+        object.__setattr__(self, "transforms", parts)
+        object.__setattr__(self, "parameters", tuple(part.parameters for part in parts))
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return type(self), self.transforms
+
+    @staticmethod
+    def of(*transforms: Transform) -> Transform:
+        """Return the chain of `transforms`, or where it is only one transform, as of matrices alone, that one.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Affine, Chain, Translation
+        >>> Chain.of(Affine.scaling((2.0, 3.0)), Translation([1.0, 1.0]))
+        Affine([[2, 0, 2], [0, 3, 3]])
+        """
+        chain = Chain(*transforms)
+        return chain.transforms[0] if len(chain.transforms) == 1 else chain
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> NoReturn:
+        """Raise: parameters alone are no chain.
+
+        Raises
+        ------
+        TypeError
+            Always; :meth:`with_parameters` gives a chain other parameters.
+        """
+        raise TypeError(
+            "Chain.from_parameters: parameters alone are no chain; use `with_parameters` of a chain, or Chain(...)"
+        )
+
+    def with_parameters(self, parameters: Array) -> Chain:
+        """Return the chain of the same families with other parameters, a tuple with those of each transform."""
+        if not isinstance(parameters, tuple | list) or len(parameters) != len(self.transforms):
+            count = len(parameters) if isinstance(parameters, tuple | list) else type(parameters).__name__
+            raise ValueError(
+                f"Chain.with_parameters: `parameters` is {count}; give a tuple of {len(self.transforms)}, the "
+                "parameters of each transform"
+            )
+        return Chain(*(part.with_parameters(own) for part, own in zip(self.transforms, parameters, strict=True)))
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return self.transforms[0].ndim
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """``()`` for one chain, ``(M,)`` for a batch of M."""
+        return np.broadcast_shapes(*(part.batch_shape for part in self.transforms))
+
+    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Map points of the output to points of the input, by the last transform first.
+
+        The arguments are those of :meth:`Transform.__call__`; `shape` and `frame` are passed to each transform.
+        """
+        return self._path(points, shape, frame)[-1]
+
+    def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i."""
+        *places, _ = self._path(points, shape, frame)
+        product = None
+        for part, place in zip(reversed(self.transforms), places, strict=True):
+            own = part.jacobian(place, shape=shape, frame=frame)
+            product = own if product is None else multiply(*as_arrays("Chain.jacobian", first=own, second=product))
+        return product
+
+    def points_vjp(
+        self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Differentiate a function of the mapped points backwards, for NumPy; tensors do it by autograd.
+
+        Parameters
+        ----------
+        points, shape, frame
+            As in a call.
+        grad : array, shape (..., d)
+            The gradient of some scalar in the mapped points, of their shape.
+
+        Returns
+        -------
+        grad_points : ndarray
+            Of the shape of `points`.
+        grad_parameters : tuple of ndarray
+            Of the shapes of `parameters`.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit.
+        TypeError
+            If an array, or a transform, is on tensors.
+        """
+        points, grad = check_vjp("Chain.points_vjp", self, points, grad)
+        *places, _ = self._path(points, shape, frame)
+        gradients = []
+        for part, place in zip(self.transforms, reversed(places), strict=True):
+            grad, own = _points_vjp(part, place, grad, shape, frame)
+            gradients.append(own)
+        return grad.reshape(points.shape), tuple(gradients)
+
+    def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
+        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
+
+        The innermost transform's coordinates of the lattice, mapped as points by the others.
+        """
+        shape, frame = check_extent("Chain.coordinates", self, shape, frame)
+        *others, innermost = self.transforms
+        points = innermost.coordinates(shape, frame)
+        points = points[None] if self.batch_shape and not innermost.batch_shape else points
+        for part in reversed(others):
+            points = part(points, shape=shape, frame=frame)
+        return points
+
+    def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> tuple[Array, ...]:
+        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradients in `parameters`, for NumPy."""
+        gradients: tuple[Array, ...] = super().coordinates_vjp(grad_coordinates, shape, frame)
+        return gradients
+
+    def inverse(self) -> Transform:
+        """Return the chain of the inverses in reverse order.
+
+        Raises
+        ------
+        ValueError
+            If one of the transforms has no inverse.
+        """
+        return Chain.of(*(part.inverse() for part in reversed(self.transforms)))
+
+    def numpy(self) -> Chain:
+        """Return this chain on float64 NumPy arrays, cut off from any autograd graph."""
+        return Chain(*(part.numpy() for part in self.transforms))
+
+    def torch(self, device: Any = None, dtype: Any = None) -> Chain:
+        """Return this chain on torch tensors; see :meth:`Transform.torch`."""
+        return Chain(*(part.torch(device, dtype) for part in self.transforms))
+
+    def _path(self, points: Array, shape: Sequence[int] | None, frame: str) -> list[Array]:
+        """Return `points` and where they are after each transform, the innermost first."""
+        (points,) = as_arrays("Chain", points=points)
+        check_points(self, points)
+        path = [points[None] if self.batch_shape and points.ndim == 1 else points]
+        for part in reversed(self.transforms):
+            path.append(part(path[-1], shape=shape, frame=frame))
+        return path
+
+    def __repr__(self) -> str:
+        return f"Chain({', '.join(map(repr, self.transforms))})"
+
+    def _describe(self) -> str:
+        return ", ".join(map(repr, self.transforms))
+
+
+def _simplified(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
+    """Return transforms with chains taken apart and neighbouring matrices multiplied."""
+    parts: list[Transform] = []
+    for transform in transforms:
+        if not isinstance(transform, Transform):
+            raise TypeError(f"Chain: got {type(transform).__name__}; give transforms")
+        for part in transform.transforms if isinstance(transform, Chain) else (transform,):
+            if parts and isinstance(part, MatrixTransform) and isinstance(parts[-1], MatrixTransform):
+                parts[-1] = parts[-1] @ part
+            else:
+                parts.append(part)
+    return tuple(parts)
+
+
+def _check_parts(parts: tuple[Transform, ...]) -> None:
+    if not parts:
+        raise ValueError("Chain: there are no transforms; give one or more")
+    dimensions = [part.ndim for part in parts]
+    if len(set(dimensions)) > 1:
+        raise ValueError(f"Chain: the transforms are {dimensions}-D; give transforms of one number of axes")
+    counts = [part.batch_shape[0] for part in parts if part.batch_shape]
+    if len(set(counts) - {1}) > 1:
+        raise ValueError(
+            f"Chain: the transforms are batches of {counts}; give equal batches, or ones with single transforms"
+        )
+
+
+def _points_vjp(
+    part: Transform, points: Array, grad: Array, shape: Sequence[int] | None, frame: str
+) -> tuple[Array, Array]:
+    if isinstance(part, Deformation):
+        return part.points_vjp(points, grad, shape=shape, frame=frame)
+    if isinstance(part, MatrixTransform):
+        return _matrix_points_vjp(part, points, grad)
+    raise TypeError(f"Chain.points_vjp: {type(part).__name__} has no vector-Jacobian product at points")
+
+
+def _matrix_points_vjp(part: MatrixTransform, points: Array, grad: Array) -> tuple[Array, Array]:
+    """Return the gradients in the points and in the parameters, the latter from the moments of `grad`."""
+    linear = facing(part.matrix, points, part.batch_shape)[..., :-1]
+    grad_points = (linear * grad[..., None]).sum(-2)
+    ones = np.ones_like(points[..., :1])
+    homogeneous = np.broadcast_to(np.concatenate([points, ones], -1), (*grad.shape[:-1], part.ndim + 1))
+    batch = grad.shape[:1] if part.batch_shape else ()
+    count = int(np.prod(grad.shape[len(batch) : -1]))
+    rows, columns = (array.reshape(*batch, count, array.shape[-1]) for array in (grad, homogeneous))
+    grad_matrix = np.swapaxes(rows, -1, -2) @ columns
+    if part.batch_shape:
+        grad_matrix = unspread(grad_matrix, part.matrix.shape)
+        grad_points = unspread(grad_points, points.shape)
+    return grad_points, part.matrix_vjp(grad_matrix)

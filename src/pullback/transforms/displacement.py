@@ -1,0 +1,479 @@
+"""Displacement fields, ``q = p + u(p)``, and what all transforms have in common that are no matrices."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from pullback import _check
+from pullback._plan import frame_of, is_reversed
+from pullback.transforms.base import (
+    MAX_NDIM,
+    Array,
+    Transform,
+    as_arrays,
+    check_points,
+    eye_like,
+    is_tensor,
+    lattice_index,
+    namespace,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Deformation(Transform):
+    """A transform whose derivative differs from point to point, and which knows its vector-Jacobian product there."""
+
+    @abstractmethod
+    def points_vjp(
+        self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
+    ) -> tuple[Array, Array]:
+        """Differentiate a function of the mapped points backwards, for NumPy; tensors do it by autograd.
+
+        Parameters
+        ----------
+        points, shape, frame
+            As in a call of the transform.
+        grad : array, shape (..., d)
+            The gradient of some scalar in the mapped points, of their shape.
+
+        Returns
+        -------
+        grad_points : ndarray
+            Of the shape of `points`.
+        grad_parameters : ndarray
+            Of the shape of `parameters`.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit.
+        TypeError
+            If an array, or the transform, is on tensors.
+        """
+
+    def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
+        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
+
+        Differentiable in `parameters` where they are tensors; for NumPy see :meth:`coordinates_vjp`.
+        """
+        shape, frame = check_extent(f"{type(self).__name__}.coordinates", self, shape, frame)
+        return self(lattice_of(self, shape, frame), shape=shape, frame=frame)
+
+    def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
+        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`, for NumPy."""
+        shape, frame = check_extent(f"{type(self).__name__}.coordinates_vjp", self, shape, frame)
+        return self.points_vjp(lattice_of(self, shape, frame), grad_coordinates, shape=shape, frame=frame)[1]
+
+
+class LatticeField(Deformation):
+    """A transform ``q = p + u(p)`` where u is read from vectors on a lattice that spans the extent of the output.
+
+    The lattice is as many samples longer than the output's extent, on either side together, as `_margin` says.
+    """
+
+    _interpolation: ClassVar[str]
+    _margin: ClassVar[int]
+    _argument: ClassVar[str]
+
+    def __init__(self, field: Array) -> None:
+        self._hold(self._checked(field))
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the transform with the vectors `parameters`, ``(*S, d)`` or ``(N, *S, d)``."""
+        return cls._holding(cls._checked(parameters))
+
+    @classmethod
+    def identity(cls, shape: Sequence[int]) -> Self:
+        """Return the transform with a lattice of `shape` that leaves every point where it is."""
+        shape = _check.resized(f"{cls.__name__}.identity", shape)
+        return cls.from_parameters(np.zeros((*shape, len(shape))))
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return int(self.parameters.shape[-1])
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        """``()`` for one transform, ``(M,)`` for a batch of M."""
+        return tuple(self.parameters.shape[: -1 - self.ndim])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lattice, S."""
+        return tuple(self.parameters.shape[-1 - self.ndim : -1])
+
+    @property
+    def geometry(self) -> Array:
+        """The vectors, ``(..., *S, d)``."""
+        return self.parameters
+
+    def geometry_vjp(self, grad_geometry: Array) -> Array:
+        """Return `grad_geometry`: the parameters are the geometry."""
+        return grad_geometry
+
+    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Map points of the output to points of the input.
+
+        Parameters
+        ----------
+        points : array, shape (..., d)
+            Points in the order of the frame. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the first
+            axis goes with the batch; or ``(d,)``, one point for all of them.
+        shape : sequence of int, optional
+            The output whose extent the lattice spans. Default: an output with one pixel for each sample of the field;
+            a free-form lattice has no such output, and needs `shape`.
+        frame : {"index", "centered", "normalized", "normalized-corners"}
+            What points and vectors are written in, as in :func:`pullback.sample`.
+
+        Returns
+        -------
+        ndarray or Tensor
+            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
+            parameters are one.
+
+        Raises
+        ------
+        ValueError
+            If the last axis of `points` is not d long, its first does not fit the batch, or `shape` or `frame` is
+            wrong.
+        """
+        from pullback.sampling import sample
+
+        field, points = self._arrays(type(self).__name__, points)
+        at, _ = self._reading(type(self).__name__, points, shape, frame)
+        return points + sample(field, at, **self._options)
+
+    def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i.
+
+        The arguments are those of a call. Where the slope of the field jumps, it is that on the side of the larger
+        index.
+        """
+        from pullback.sampling import gradient
+
+        name = f"{type(self).__name__}.jacobian"
+        field, points = self._arrays(name, points)
+        at, rate = self._reading(name, points, shape, frame)
+        _, rate = as_arrays(name, points=points, rate=rate)
+        slope = gradient(field, at, **self._options) * rate
+        return eye_like(points) + (namespace(slope).flip(slope, (-1,)) if is_reversed(frame) else slope)
+
+    def points_vjp(
+        self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
+    ) -> tuple[Array, Array]:
+        """Differentiate a function of the mapped points backwards; see :meth:`Deformation.points_vjp`."""
+        from pullback.sampling import sample_vjp
+
+        name = f"{type(self).__name__}.points_vjp"
+        points, grad = check_vjp(name, self, points, grad)
+        at, rate = self._reading(name, points, shape, frame)
+        grad_field, grad_at = sample_vjp(self.parameters, at, grad, **self._options)
+        grad_read = grad_at * rate
+        grad_read = grad_read[..., ::-1] if is_reversed(frame) else grad_read
+        return (unspread(grad, grad_read.shape) + grad_read).reshape(points.shape), grad_field
+
+    def folds(self, shape: Sequence[int] | None = None, frame: str = "index") -> Any:
+        """Count the pixels of an output at which the map turns its surroundings inside out.
+
+        Parameters
+        ----------
+        shape, frame : optional
+            As in a call.
+
+        Returns
+        -------
+        int, or ndarray of int, shape (N,)
+            The number of pixels at which the determinant of the Jacobian is not positive; one for each transform of a
+            batch. Zero for a map that is one-to-one.
+        """
+        shape, frame = self._extent(f"{type(self).__name__}.folds", shape, frame)
+        jacobian = self.numpy().jacobian(lattice_of(self, shape, frame), shape=shape, frame=frame)
+        return count_folds(jacobian, self.ndim)
+
+    @classmethod
+    def _checked(cls, field: Array) -> Array:
+        (field,) = as_arrays(cls.__name__, **{cls._argument: field})
+        check_field(cls.__name__, cls._argument, field, cls._margin + 1)
+        return field
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"channel_axis": -1, "border": "edge", "interpolation": self._interpolation}
+
+    def _arrays(self, function: str, points: Array) -> tuple[Array, Array]:
+        field, points = as_arrays(function, **{self._argument: self.parameters, "points": points})
+        check_points(self, points)
+        return field, points
+
+    def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
+        return check_extent(function, self, self.shape if shape is None else shape, frame)
+
+    def _reading(
+        self, function: str, points: Array, shape: Sequence[int] | None, frame: str
+    ) -> tuple[Array, tuple[float, ...]]:
+        """Return where on the lattice points are read, and how far that moves, axis by axis, for one unit of theirs."""
+        shape, frame = self._extent(function, shape, frame)
+        cells = tuple((count - self._margin) / max(n, 1) for count, n in zip(self.shape, shape, strict=True))
+        index = lattice_index(points, shape, frame)
+        _, factor = as_arrays(function, points=index, factor=cells)
+        at = (index + 0.5) * factor + (self._margin - 1) / 2
+        at = at[None] if self.batch_shape and at.ndim == 1 else at
+        scale = frame_of(frame, shape, output=True).scale
+        return at, tuple(cell * unit for cell, unit in zip(cells, scale, strict=True))
+
+
+class Displacement(LatticeField):
+    r"""A displacement field, ``q = p + u(p)``: one vector for each sample of a lattice.
+
+    Parameters
+    ----------
+    field : array_like or Tensor, shape (*S, d) or (N, *S, d)
+        The vectors u on a lattice S of d axes, d of 1, 2 or 3. A vector is written as points are: in units of the frame
+        of the call, so in samples where that is "index", and in the order of the array axes, or as (x, y) in the
+        normalized frames. Also the attribute `parameters`.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The lattice, S.
+
+    Raises
+    ------
+    ValueError
+        If `field` has another shape.
+    TypeError
+        If it does not hold real numbers.
+
+    See Also
+    --------
+    pullback.transforms.Velocity : A field that is integrated, so that its map does not fold.
+
+    Notes
+    -----
+    The samples of the field are the pixels of an output of its own shape. On an output of another `shape` the field
+    spans the same extent: with i the position on the output, in samples, it is read at
+
+    .. math:: f = (i + \tfrac{1}{2}) \, S / \mathrm{shape} - \tfrac{1}{2}
+
+    with linear interpolation, and goes on beyond its outermost samples as there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pullback.transforms import Displacement
+    >>> shift = Displacement(np.full((4, 5, 2), [1.0, 2.0]))
+    >>> shift([10.0, 10.0])
+    array([11., 12.])
+    >>> shift.inverse()([11.0, 12.0])
+    array([10., 10.])
+    """
+
+    lattice: ClassVar[str] = "displacement"
+    _interpolation = "linear"
+    _margin = 0
+    _argument = "field"
+
+    @classmethod
+    def fit(
+        cls, source: Array, target: Array, shape: Sequence[int], *, smoothing: float = 0.0, frame: str = "index"
+    ) -> Self:
+        """Return the field of the thin-plate spline through pairs of points.
+
+        Parameters
+        ----------
+        source : array_like, shape (K, d)
+            Points of the output, d of 2 or 3, at least d + 1 of them.
+        target : array_like or Tensor, shape (K, d) or (N, K, d)
+            The points of the input that they are read from. Tensors keep their gradients.
+        shape : sequence of int
+            The lattice of the field, which spans the extent of the output.
+        smoothing : float
+            As in :class:`~pullback.transforms.thin_plate_spline.ThinPlateSpline`.
+        frame : {"index", "centered", "normalized", "normalized-corners"}
+            What the points, and the vectors of the field, are written in; "index" is that of an output of `shape`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is wrong, or the points do not determine a spline.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pullback.transforms import Displacement
+        >>> corners = np.array([[0.0, 0.0], [0.0, 4.0], [3.0, 0.0], [3.0, 4.0]])
+        >>> field = Displacement.fit(corners, corners + [1.0, 0.0], shape=(4, 5))
+        >>> field([1.5, 2.5]).round(6)
+        array([2.5, 2.5])
+        """
+        from pullback.transforms.thin_plate_spline import ThinPlateSpline
+
+        name = f"{cls.__name__}.fit"
+        shape = _check.resized(name, shape)
+        spline = ThinPlateSpline.fit(source, target, smoothing)
+        shape, frame = check_extent(name, spline, shape, frame)
+        return cls.from_parameters(spline.displacements(shape, frame))
+
+    def inverse(self, tolerance: float = 1e-6, max_iterations: int = 100, *, frame: str = "index") -> Displacement:
+        r"""Return the field, on the same lattice, whose map undoes this one at the samples of that lattice.
+
+        Parameters
+        ----------
+        tolerance : float
+            How far from a sample, in samples, the two maps may lead that start there, the inverse first.
+        max_iterations : int
+            How often to improve the field at most.
+        frame : {"index", "centered", "normalized", "normalized-corners"}
+            What the vectors are written in.
+
+        Returns
+        -------
+        Displacement
+            The inverse, exact to `tolerance` at its samples. Between them it is interpolated, so there it is as near
+            as the inverse is to being linear from one sample to the next.
+
+        Raises
+        ------
+        ValueError
+            If the field does not come as near as that, as where the map folds.
+
+        Notes
+        -----
+        The fixed point of :math:`v(p) = -u(p + v(p))` (Chen et al. 2008, "A simple fixed-point approach to invert a
+        deformation field"). The iteration contracts where neighbouring vectors of u differ by less than their
+        distance; a map that stretches by more than 2 is not reached by it, although it has an inverse. Beyond the
+        lattice the field goes on as at its edge.
+
+        It runs in double precision and outside of autograd. The gradient of a tensor's inverse is that of the
+        equation which the fixed point solves, to first order.
+        """
+        name = "Displacement.inverse"
+        if not tolerance > 0:
+            raise ValueError(f"{name}: `tolerance` is {tolerance!r}; give a positive number of samples")
+        if max_iterations < 1:
+            raise ValueError(f"{name}: `max_iterations` is {max_iterations!r}; give 1 or more")
+        _, frame = self._extent(name, None, frame)
+        value = self._fixed_point(tolerance, max_iterations, frame)
+        return Displacement(self._attached(value, frame) if is_tensor(value) else value)
+
+    def _fixed_point(self, tolerance: float, max_iterations: int, frame: str) -> Array:
+        field = self.parameters.detach().double() if is_tensor(self.parameters) else self.parameters
+        exact = self._holding(field)
+        unit = frame_of(frame, self.shape, output=True).scale
+        points, unit = as_arrays("inverse", points=lattice_of(exact, self.shape, frame), unit=unit)
+        unit = namespace(unit).flip(unit, (0,)) if is_reversed(frame) else unit
+        value = -field
+        for _ in range(max_iterations):
+            rest = exact(points + value, frame=frame) - points
+            error = float(abs(rest * unit).max()) if len(field) else 0.0
+            if error <= tolerance:
+                return value
+            value = value - rest
+        raise ValueError(
+            f"Displacement.inverse: after {max_iterations} iterations the inverse is still off by up to {error:.3g} "
+            f"samples, not {tolerance:g}; the iteration contracts only where neighbouring vectors differ by less than "
+            f"their distance, and this field folds at {np.sum(self.folds(frame=frame))} of its samples"
+        )
+
+    def _attached(self, value: Array, frame: str) -> Array:
+        """Return `value` as a function of the parameters: a Newton step of length 0 on the equation that it solves."""
+        dtype = self.parameters.dtype
+        field = self.parameters if dtype.itemsize >= 4 else self.parameters.float()
+        if not field.requires_grad:
+            return value.to(dtype)
+        near, value = self._holding(field), value.to(field.dtype)
+        points = lattice_of(near, self.shape, frame)
+        slope = self._holding(field.detach()).jacobian(points + value, frame=frame)
+        rest = near(points + value, frame=frame) - points
+        rest = rest - rest.detach()
+        return (value - namespace(value).linalg.solve(slope, rest[..., None])[..., 0]).to(dtype)
+
+    def _describe(self) -> str:
+        return f"lattice={self.shape}"
+
+
+def check_field(function: str, argument: str, field: Array, shortest: int) -> None:
+    """Refuse vectors that are not ``(*S, d)`` or ``(N, *S, d)`` with axes of S of at least `shortest`."""
+    shape = tuple(field.shape)
+    ndim = shape[-1] if shape else 0
+    if not 1 <= ndim <= MAX_NDIM or field.ndim not in (ndim + 1, ndim + 2):
+        raise ValueError(
+            f"{function}: `{argument}` has shape {shape}; give (*S, d) or (N, *S, d), where S has d axes, 1, 2 or 3"
+        )
+    if min(shape[-1 - ndim : -1]) < shortest:
+        raise ValueError(
+            f"{function}: `{argument}` has shape {shape}, a lattice of {shape[-1 - ndim : -1]}; "
+            f"give {shortest} or more samples on each axis"
+        )
+
+
+def check_extent(function: str, transform: Transform, shape: Sequence[int], frame: str) -> tuple[tuple[int, ...], str]:
+    """Return the shape of an output, and the frame, that a transform is called with."""
+    return _check.output_shape(function, shape, (0,) * transform.ndim), _check.frame(function, frame)
+
+
+def lattice_of(transform: Transform, shape: tuple[int, ...], frame: str) -> Array:
+    """Return the points of an output lattice as a transform takes them: ``(*shape, d)``, with an axis for its batch."""
+    parameters = _all_parameters(transform)
+    points = points_like(next(filter(is_tensor, parameters), parameters[0]), shape, frame)
+    return points[None] if transform.batch_shape else points
+
+
+def points_like(array: Array, shape: tuple[int, ...], frame: str) -> Array:
+    """Return the points of an output lattice, ``(*shape, d)``: where `array` is a tensor, made beside it."""
+    reading = frame_of(frame, shape, output=True)
+    sides = [
+        (_indices(n, array) - offset) / scale
+        for n, offset, scale in zip(shape, reading.offset, reading.scale, strict=True)
+    ]
+    xp = namespace(array)
+    grid = xp.meshgrid(*sides, indexing="ij")
+    points = xp.stack(grid[::-1] if is_reversed(frame) else grid, -1)
+    return points.to(array.dtype) if is_tensor(array) else points
+
+
+def _indices(count: int, like: Array) -> Array:
+    if not is_tensor(like):
+        return np.arange(count, dtype=np.float64)
+    # Half precision has no room for the indices of a large output; what is computed from them is rounded later.
+    dtype = like.dtype if like.dtype.itemsize >= 4 else namespace(like).float32
+    return namespace(like).arange(count, dtype=dtype, device=like.device)
+
+
+def check_vjp(function: str, transform: Transform, points: Array, grad: Array) -> tuple[Array, Array]:
+    """Return the points and the gradient that a vector-Jacobian product is given, as NumPy arrays that fit."""
+    if any(map(is_tensor, (*_all_parameters(transform), points, grad))):
+        raise TypeError(f"{function}: takes NumPy arrays; for tensors, call backward() on a function of the points")
+    points, grad = as_arrays(function, points=points, grad=grad)
+    check_points(transform, points)
+    batch = transform.batch_shape
+    axes = max(points.ndim, 1 + len(batch))
+    expected = np.broadcast_shapes(points.shape, batch + (1,) * (axes - 1) if batch else ())
+    if grad.shape != expected:
+        raise ValueError(f"{function}: `grad` has shape {grad.shape}; give that of the mapped points, {expected}")
+    return points, grad
+
+
+def _all_parameters(transform: Transform) -> tuple[Array, ...]:
+    parameters = transform.parameters
+    return parameters if isinstance(parameters, tuple) else (parameters,)
+
+
+def unspread(grad: Array, shape: Sequence[int]) -> Array:
+    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
+    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
+
+
+def count_folds(jacobian: Array, ndim: int) -> Any:
+    """Return at how many points each transform's Jacobian, ``(..., *lattice, d, d)``, has no positive determinant."""
+    with np.errstate(invalid="ignore"):
+        count = (~(np.linalg.det(jacobian) > 0)).sum(tuple(range(-ndim, 0)))
+    return count if count.ndim else int(count)

@@ -1,0 +1,255 @@
+"""Free-form deformations: a displacement that is a cubic B-spline of a coarse control lattice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import numpy as np
+
+from pullback import _check
+from pullback.transforms.base import Array, as_arrays, is_tensor, lattice_index, lattice_points
+from pullback.transforms.displacement import Displacement, LatticeField, check_extent, lattice_of
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# The normal matrix of `fit` is dense: at most 128 MiB.
+_MOST_CONTROL_POINTS = 4096
+
+
+class FreeForm(LatticeField):
+    r"""A free-form deformation: a displacement that is a cubic B-spline of the vectors of a control lattice.
+
+    Parameters
+    ----------
+    coefficients : array_like or Tensor, shape (*S, d) or (N, *S, d)
+        The vectors c of a control lattice S of d axes, d of 1, 2 or 3, with at least 4 on each axis. A vector is
+        written as points are: in units of the frame of the call, so in samples where that is "index", and in the order
+        of the array axes, or as (x, y) in the normalized frames. Also the attribute `parameters`.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The control lattice, S.
+
+    Raises
+    ------
+    ValueError
+        If `coefficients` has another shape.
+    TypeError
+        If it does not hold real numbers.
+
+    Notes
+    -----
+    With the cubic B-spline :math:`\beta`,
+
+    .. math:: q = p + \sum_k c_k \prod_a \beta(f_a - k_a), \qquad
+              f = (i + \tfrac{1}{2}) \, (S - 3) / \mathrm{shape} + 1
+
+    where i is the position on an output of `shape`, in samples (Rueckert et al. 1999, "Nonrigid registration using
+    free-form deformations"). The extent of the output is exactly the S - 3 inner cells of the lattice, as in ITK; the
+    outermost vectors lie one cell beyond it. Farther out the coefficients go on as at the edge.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pullback.transforms import FreeForm
+    >>> bend = np.zeros((5, 5, 2))
+    >>> bend[2, 2] = [9.0, 0.0]
+    >>> FreeForm(bend)([31.5, 31.5], shape=(64, 64))
+    array([35.5, 31.5])
+    """
+
+    lattice: ClassVar[str] = "free-form"
+    _interpolation = "bspline3"
+    _margin = 3
+    _argument = "coefficients"
+
+    def __init__(self, coefficients: Array) -> None:
+        super().__init__(coefficients)
+
+    @classmethod
+    def fit(
+        cls,
+        source: Array,
+        target: Array,
+        shape: Sequence[int],
+        control: Sequence[int],
+        *,
+        smoothing: float = 1e-6,
+        frame: str = "index",
+    ) -> Self:
+        r"""Return the free-form deformation that comes nearest to pairs of points.
+
+        Parameters
+        ----------
+        source : array_like, shape (K, d)
+            Points of the output.
+        target : array_like, shape (K, d) or (N, K, d)
+            The points of the input that they are read from.
+        shape : sequence of int
+            The output that the deformation spans.
+        control : sequence of int
+            The control lattice, at least 4 on each axis and at most 4096 in all.
+        smoothing : float
+            The weight, above 0, of the squared second differences; see below.
+        frame : {"index", "centered", "normalized", "normalized-corners"}
+            What the points, and the coefficients, are written in.
+
+        Returns
+        -------
+        FreeForm
+            On NumPy arrays.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit or `smoothing` is not positive.
+        TypeError
+            If an argument is of another type.
+
+        Notes
+        -----
+        The least squares, with the differences taken between neighbours on the control lattice,
+
+        .. math:: \min_c \sum_j |u(p_j) - (q_j - p_j)|^2
+                  + \lambda \sum_{a, b} |\Delta_a \Delta_b c|^2.
+
+        The second term alone decides far from all points, and costs nothing where the displacement is affine. Where
+        the points leave even an affine map open, the coefficients are the smallest ones. With a small weight, the
+        pairs are met as nearly as the lattice is fine enough to meet them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from pullback.transforms import FreeForm
+        >>> points = np.array([[5.0, 5.0], [5.0, 50.0], [50.0, 5.0], [30.0, 40.0]])
+        >>> moved = points + [[0.0, 2.0], [0.0, 2.0], [1.0, 2.0], [3.0, 0.0]]
+        >>> spline = FreeForm.fit(points, moved, shape=(64, 64), control=(7, 7))
+        >>> bool(abs(spline(points, shape=(64, 64)) - moved).max() < 1e-3)
+        True
+        """
+        name = f"{cls.__name__}.fit"
+        source, target = _pairs(name, source, target)
+        control = _control(name, control, source.shape[-1])
+        if not 0 < smoothing < math.inf:
+            raise ValueError(f"{name}: `smoothing` is {smoothing!r}; give a positive number")
+        blank = cls.identity(control)
+        shape, frame = check_extent(name, blank, shape, frame)
+        cells = (np.array(control) - 3) / np.maximum(shape, 1)
+        at = (lattice_index(source, shape, frame) + 0.5) * cells + 1
+        coefficients = _least_squares(_weights(at, control), target - source, control, smoothing)
+        return cls(coefficients.reshape(*target.shape[:-2], *control, len(control)))
+
+    def inverse(self) -> NoReturn:
+        """Raise: there is no closed form.
+
+        Raises
+        ------
+        ValueError
+            Always. ``displacement(shape).inverse()`` approximates the inverse.
+        """
+        raise ValueError(
+            "FreeForm.inverse: a free-form deformation has no inverse in closed form; "
+            "FreeForm.displacement(shape).inverse() approximates it on a lattice"
+        )
+
+    def displacement(self, shape: Sequence[int], frame: str = "index") -> Displacement:
+        """Return the displacements at the pixels of an output of `shape`, written in `frame`.
+
+        Differentiable in the coefficients where they are tensors.
+        """
+        shape, frame = self._extent("FreeForm.displacement", shape, frame)
+        coordinates = self.coordinates(shape, frame)
+        coordinates, points = as_arrays("FreeForm.displacement", c=coordinates, points=lattice_of(self, shape, frame))
+        return Displacement(coordinates - points)
+
+    def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
+        if shape is None:
+            raise ValueError(
+                f"{function}: `shape` is None; a free-form transform needs the shape of the output it spans"
+            )
+        return check_extent(function, self, shape, frame)
+
+    def _describe(self) -> str:
+        return f"lattice={self.shape}"
+
+
+def _pairs(function: str, source: Array, target: Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    source, target = (_detached(value) for value in (source, target))
+    source, target = as_arrays(function, source=source, target=target)
+    if source.ndim != 2 or not 1 <= source.shape[-1] <= 3 or not len(source):
+        raise ValueError(f"{function}: `source` has shape {source.shape}; give (K, d) with d of 1, 2 or 3")
+    if target.ndim not in (2, 3) or target.shape[-2:] != source.shape:
+        raise ValueError(
+            f"{function}: `target` has shape {target.shape} but `source` has {source.shape}; give that, or (N, K, d)"
+        )
+    for argument, value in (("source", source), ("target", target)):
+        if not np.isfinite(value).all():
+            raise ValueError(f"{function}: `{argument}` holds values that are not finite; leave those points out")
+    return source, target
+
+
+def _detached(value: Array) -> Array:
+    return value.detach().cpu().double().numpy() if is_tensor(value) else value
+
+
+def _control(function: str, control: Sequence[int], ndim: int) -> tuple[int, ...]:
+    control = _check.sides(function, control)
+    if len(control) != ndim or min(control) < 4 or math.prod(control) > _MOST_CONTROL_POINTS:
+        raise ValueError(
+            f"{function}: `control` is {control}; give {ndim} lengths of 4 or more, "
+            f"at most {_MOST_CONTROL_POINTS} control points in all"
+        )
+    return control
+
+
+def _weights(at: np.ndarray[Any, Any], control: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return the weight of each control point in the vector at each place on the control lattice, (K, points)."""
+    from pullback.sampling import sample
+
+    weights = np.ones((len(at), 1))
+    for axis, count in enumerate(control):
+        own = sample(np.eye(count), at[:, axis, None], interpolation="bspline3", border="edge", channel_axis=-1)
+        weights = (weights[:, :, None] * own[:, None, :]).reshape(len(at), -1)
+    return weights
+
+
+def _roughness(control: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Return the matrix of the sum of all squared second differences on a lattice."""
+    steps = [np.diff(np.eye(n), axis=0) for n in control]
+    bends = [np.diff(np.eye(n), n=2, axis=0) for n in control]
+    total = np.zeros((math.prod(control),) * 2)
+    for first in range(len(control)):
+        for second in range(len(control)):
+            product: Array = np.ones((1, 1))
+            for axis, n in enumerate(control):
+                change = bends[axis] if axis == first == second else steps[axis] if axis in (first, second) else None
+                product = np.kron(product, np.eye(n) if change is None else change.T @ change)
+            total += product
+    return total
+
+
+def _least_squares(
+    weights: np.ndarray[Any, Any], values: np.ndarray[Any, Any], control: tuple[int, ...], smoothing: float
+) -> Array:
+    """Return the coefficients of `values`, ``(..., K, d)``, refined because the weights lose half of all digits."""
+    roughness = _roughness(control)
+    solve = np.linalg.inv(weights.T @ weights + smoothing * roughness + _undetermined(weights, control))
+    coefficients = np.zeros((*values.shape[:-2], len(roughness), values.shape[-1]))
+    for _ in range(4):
+        rest = weights.T @ (values - weights @ coefficients) - smoothing * (roughness @ coefficients)
+        coefficients = coefficients + solve @ rest
+    return coefficients
+
+
+def _undetermined(weights: np.ndarray[Any, Any], control: tuple[int, ...]) -> Array:
+    """Return the projection onto the affine maps that neither the points nor their roughness determine."""
+    places = lattice_points(control, "index").reshape(-1, len(control))
+    affine, _ = np.linalg.qr(np.concatenate([np.ones((len(places), 1)), places], -1))
+    _, seen, directions = np.linalg.svd(weights @ affine)
+    rank = int((seen > 1e-6 * seen[0]).sum())
+    open_maps = affine @ directions[rank:].T
+    return open_maps @ open_maps.T
