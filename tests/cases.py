@@ -67,7 +67,9 @@ def generating(kind, random, lattice, in_shape, count, dtype=np.float64):
             geometry = random.uniform(-0.5, 0.5, (count, *controls, d)) * extent
         geometry = geometry.astype(dtype)
         x = 2 * _reference.coordinates(geometry, lattice)
-        if np.nanmin(np.abs(x - np.rint(x)), initial=1) >= near and np.nanmax(np.abs(x), initial=0) < 10 * max(*size, *lattice.shape):
+        if np.nanmin(np.abs(x - np.rint(x)), initial=1) >= near and np.nanmax(np.abs(x), initial=0) < 10 * max(
+            *size, *lattice.shape
+        ):
             return geometry
 
 

@@ -16,7 +16,7 @@ from scipy.interpolate import BSpline, RBFInterpolator
 from pullback._plan import FRAMES, frame_of, is_reversed
 from pullback.transforms import Affine, Transform, Translation
 from pullback.transforms import thin_plate_spline as spline_module
-from pullback.transforms.base import lattice_points
+from pullback.transforms.base import points_like
 from pullback.transforms.chain import Chain
 from pullback.transforms.displacement import Displacement
 from pullback.transforms.free_form import FreeForm
@@ -35,6 +35,11 @@ each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda v: v.__name
 each_frame = pytest.mark.parametrize("frame", FRAMES)
 BATCHES = [(), (3,)]
 each_batch = pytest.mark.parametrize("batch", BATCHES, ids=["one", "batch"])
+
+
+def lattice_points(shape, frame):
+    """Return the points of an output lattice as an array."""
+    return points_like(np.empty(0), tuple(shape), frame)
 
 
 def random_transform(family: Any, ndim: int, rng: np.random.Generator, batch: tuple[int, ...] = ()) -> Any:

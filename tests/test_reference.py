@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pullback import _reference as reference
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Frame, Lattice, Plan, frame_of, make_plan
+from pullback._reference_lattice import lattice_positions
 
 SCIPY_MODES = {
     "constant": "grid-constant",
@@ -138,7 +139,7 @@ def test_centered_frame_has_its_origin_in_the_middle_and_half_the_shortest_side_
 
 def test_affine_coordinates_are_the_map_between_the_frames():
     matrix, lattice = make_call("affine", "centered", 2)
-    position = reference.lattice_positions(lattice)
+    position = lattice_positions(lattice)
     q = np.einsum("mij,yxj->myxi", matrix[..., :-1], position) + matrix[:, None, None, :, -1]
     x = np.asarray(lattice.frame_in.scale) * q + lattice.frame_in.offset
     np.testing.assert_allclose(reference.coordinates(matrix, lattice), x, rtol=0, atol=1e-13)

@@ -17,17 +17,32 @@ from pullback.resizing import resize
 from pullback.sampling import gradient, prefilter, sample, sample_vjp
 from pullback.splatting import splat
 from pullback.threads import get_num_threads, set_num_threads
-from pullback.transforms import Affine, Similarity, Transform, Translation
+from pullback.transforms import (
+    Affine,
+    Chain,
+    Displacement,
+    FreeForm,
+    Similarity,
+    ThinPlateSpline,
+    Transform,
+    Translation,
+    Velocity,
+)
 from pullback.warping import warp, warp_vjp
 
 __all__ = [
     "Affine",
+    "Chain",
     "Cubic",
+    "Displacement",
     "Explanation",
+    "FreeForm",
     "LayoutWarning",
     "Similarity",
+    "ThinPlateSpline",
     "Transform",
     "Translation",
+    "Velocity",
     "__version__",
     "explain",
     "get_num_threads",

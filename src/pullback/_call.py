@@ -146,7 +146,7 @@ def call_through(
     output = _check.output_shape(function, shape, spatial)
     name = _check.frame(function, frame)
     transform = backend.own_transform(transform, image)
-    kind = lattice_kind(transform, output)
+    kind = LATTICES[transform.lattice if transform.fits(output, name) else "given"]
     geometry = transform.coordinates(output, name) if kind == LATTICES["given"] else transform.geometry
     geometry = backend.as_geometry(geometry if transform.batch_shape else geometry[None])
     _check.batches(function, image.shape[0], geometry.shape[0], "transform")
@@ -156,19 +156,3 @@ def call_through(
     frame_out = frame_in if kind == LATTICES["given"] else frame_of(name, output, output=True)
     lattice = Lattice(kind, output, frame_in, frame_out, is_reversed(name) and not turned)
     return Call(function, backend, image, geometry, lattice, plan, layout, layout.batch or bool(transform.batch_shape))
-
-
-def lattice_kind(transform: Any, output: tuple[int, ...]) -> int:
-    """Return how the coordinates of an output come from a transform: what fits its kernel is generated inside.
-
-    A displacement field is one where it has the output's lattice, and a free-form deformation where it does not have
-    more cells than the output has pixels.
-    """
-    kind = LATTICES[transform.lattice]
-    own = tuple(transform.geometry.shape[-1 - transform.ndim : -1]) if kind > LATTICES["projective"] else ()
-    fits = (
-        own == output
-        if kind == LATTICES["displacement"]
-        else all(s - 3 <= n for s, n in zip(own, output, strict=False))
-    )
-    return kind if fits or not own else LATTICES["given"]

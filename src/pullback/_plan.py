@@ -110,9 +110,9 @@ class Lattice:
     ----------
     kind : int
         A code from :data:`LATTICES`, which says what the geometry is. ``"given"``: the coordinates themselves,
-        ``(M, *shape, d)``. All others are generated in the kernel from matrices, ``"affine"`` (M, d, d + 1) and
-        ``"projective"`` (M, d + 1, d + 1); from ``"displacement"`` vectors, ``(M, *shape, d)``; or, ``"free-form"``, from
-        the coefficients of a cubic B-spline of displacements, ``(M, *controls, d)``, whose inner cells span the lattice.
+        ``(M, *shape, d)``. From all others the kernel generates them: matrices, ``"affine"`` (M, d, d + 1) and
+        ``"projective"`` (M, d + 1, d + 1); ``"displacement"`` vectors, ``(M, *shape, d)``; and, ``"free-form"``, the
+        coefficients of a cubic B-spline of displacements, ``(M, *controls, d)``, whose inner cells span the lattice.
     shape : tuple of int
         The output lattice.
     frame_in, frame_out : Frame

@@ -1,8 +1,8 @@
 """The operations in plain torch: gathers, scatters and products, on any device, differentiable to any order.
 
 The definitions are those of :mod:`pullback._reference`, and tensors are in its canonical form: images
-``(N, C, *in_shape)``, values ``(B, C, *shape)``, and the geometry of the lattice's kind. Autograd differentiates whatever
-is computed here, in image and geometry alike.
+``(N, C, *in_shape)``, values ``(B, C, *shape)``, and the geometry of the lattice's kind. Autograd differentiates
+whatever is computed here, in image and geometry alike.
 
 Coordinates are computed in float64 where the image or the geometry is of double precision or where integers are chosen
 and not mixed, in float32 otherwise. Sums are formed in the precision of the image; in float32 for half precision and

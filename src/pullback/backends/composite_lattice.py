@@ -110,7 +110,8 @@ def _lattice_indices(lattice: Lattice, like: Tensor) -> list[Tensor]:
 
 def _contracted(values: Tensor, axis: int, matrix: Tensor) -> Tensor:
     """Return ``sum_i values[..., i, ...] * matrix[i, j]`` on an axis, j in its place."""
-    return torch.tensordot(values, matrix, dims=([axis], [0])).movedim(-1, axis)
+    result: Tensor = torch.tensordot(values, matrix, dims=([axis], [0])).movedim(-1, axis)
+    return result
 
 
 @lru_cache(maxsize=64)

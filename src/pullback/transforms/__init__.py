@@ -7,7 +7,24 @@ transform has no frame of its own; its numbers are read in the ``frame`` of the 
 
 from pullback.transforms.affine import Affine
 from pullback.transforms.base import MatrixTransform, Transform
+from pullback.transforms.chain import Chain
+from pullback.transforms.displacement import Deformation, Displacement
+from pullback.transforms.free_form import FreeForm
 from pullback.transforms.similarity import Similarity
+from pullback.transforms.thin_plate_spline import ThinPlateSpline
 from pullback.transforms.translation import Translation
+from pullback.transforms.velocity import Velocity
 
-__all__ = ["Affine", "MatrixTransform", "Similarity", "Transform", "Translation"]
+__all__ = [
+    "Affine",
+    "Chain",
+    "Deformation",
+    "Displacement",
+    "FreeForm",
+    "MatrixTransform",
+    "Similarity",
+    "ThinPlateSpline",
+    "Transform",
+    "Translation",
+    "Velocity",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, overload
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Transform(ABC):
         The numbers that make this transform one of its family. A NumPy array is a read-only copy.
     lattice : str
         How a kernel comes by the coordinates of an output lattice: a key of :data:`pullback._plan.LATTICES`. All but
-        ``"given"`` are generated inside the kernel, from `geometry`.
+        ``"given"`` are generated inside the kernel, from `geometry`, where that :meth:`fits` the output.
     """
 
     parameters: Array
@@ -105,6 +105,10 @@ class Transform(ABC):
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i."""
 
+    def fits(self, shape: Sequence[int], frame: str) -> bool:
+        """Whether a kernel can generate the coordinates of an output of `shape`, in `frame`, from `geometry`."""
+        return False
+
     @property
     def geometry(self) -> Array:
         """What a kernel generates coordinates from, a differentiable function of `parameters`; with their batch."""
@@ -119,12 +123,20 @@ class Transform(ABC):
 
         Differentiable in `parameters` where they are tensors; for NumPy see :meth:`coordinates_vjp`.
         """
-        points = lattice_points(shape, frame)
+        points = points_like(self.parameters, tuple(shape), frame)
         return self(points[None] if self.batch_shape else points, shape=shape, frame=frame)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
         """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`."""
         raise TypeError(f"{type(self).__name__}: coordinates of this family are generated inside the kernels")
+
+    def __matmul__(self, other: Transform) -> Transform:
+        """Return the transform that applies `other` first and then this one; no image is resampled in between."""
+        if not isinstance(other, Transform):
+            return NotImplemented
+        from pullback.transforms.chain import Chain
+
+        return Chain.of(self, other)
 
     def numpy(self) -> Self:
         """Return this transform on float64 NumPy arrays, cut off from any autograd graph."""
@@ -210,6 +222,10 @@ class MatrixTransform(Transform):
             If `grad_matrix` has another shape than the matrix.
         """
 
+    def fits(self, shape: Sequence[int], frame: str) -> bool:
+        """Whether a kernel can generate coordinates from the matrix: always."""
+        return True
+
     @property
     def geometry(self) -> Array:
         """The matrix."""
@@ -269,13 +285,17 @@ class MatrixTransform(Transform):
         linear = facing(matrix, points, self.batch_shape)[..., :-1]
         return linear + namespace(points).zeros_like(points)[..., None]
 
-    def __matmul__(self, other: object) -> MatrixTransform:
+    @overload
+    def __matmul__(self, other: MatrixTransform) -> MatrixTransform: ...
+    @overload
+    def __matmul__(self, other: Transform) -> Transform: ...
+    def __matmul__(self, other: Transform) -> Transform:
         """Return the transform that applies `other` first and then this one.
 
         The result is of the narrowest family that holds both. Batches broadcast: M with M, with 1, or with none.
         """
         if not isinstance(other, MatrixTransform):
-            return NotImplemented
+            return super().__matmul__(other)
         first: MatrixTransform = self
         second: MatrixTransform = other
         _check_composable(first, second)
@@ -321,12 +341,25 @@ def facing(values: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
     return values.reshape(values.shape[0], *(1,) * (points.ndim - 2), *values.shape[1:])
 
 
-def lattice_points(shape: Sequence[int], frame: str) -> Array:
-    """Return the points of an output lattice, ``(*shape, d)``, in a frame."""
-    reading = frame_of(frame, tuple(shape), output=True)
-    index = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float64) for n in shape), indexing="ij"), axis=-1)
-    points = (index - np.asarray(reading.offset)) / np.asarray(reading.scale)
-    return points[..., ::-1] if is_reversed(frame) else points
+def points_like(array: Array, shape: tuple[int, ...], frame: str) -> Array:
+    """Return the points of an output lattice, ``(*shape, d)``: where `array` is a tensor, made beside it."""
+    reading = frame_of(frame, shape, output=True)
+    sides = [
+        (_indices(n, array) - offset) / scale
+        for n, offset, scale in zip(shape, reading.offset, reading.scale, strict=True)
+    ]
+    xp = namespace(array)
+    grid = xp.meshgrid(*sides, indexing="ij")
+    points = xp.stack(grid[::-1] if is_reversed(frame) else grid, -1)
+    return points.to(array.dtype) if is_tensor(array) else points
+
+
+def _indices(count: int, like: Array) -> Array:
+    if not is_tensor(like):
+        return np.arange(count, dtype=np.float64)
+    # Half precision has no room for the indices of a large output; what is computed from them is rounded later.
+    dtype = like.dtype if like.dtype.itemsize >= 4 else namespace(like).float32
+    return namespace(like).arange(count, dtype=dtype, device=like.device)
 
 
 def lattice_index(points: Array, shape: Sequence[int], frame: str) -> Array:

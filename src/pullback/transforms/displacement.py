@@ -20,6 +20,7 @@ from pullback.transforms.base import (
     is_tensor,
     lattice_index,
     namespace,
+    points_like,
 )
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ class LatticeField(Deformation):
     def shape(self) -> tuple[int, ...]:
         """The lattice, S."""
         return tuple(self.parameters.shape[-1 - self.ndim : -1])
+
+    def fits(self, shape: Sequence[int], frame: str) -> bool:
+        """Whether a kernel takes the lattice as it is for an output of `shape`."""
+        return self.shape == tuple(shape)
 
     @property
     def geometry(self) -> Array:
@@ -425,27 +430,6 @@ def lattice_of(transform: Transform, shape: tuple[int, ...], frame: str) -> Arra
     parameters = _all_parameters(transform)
     points = points_like(next(filter(is_tensor, parameters), parameters[0]), shape, frame)
     return points[None] if transform.batch_shape else points
-
-
-def points_like(array: Array, shape: tuple[int, ...], frame: str) -> Array:
-    """Return the points of an output lattice, ``(*shape, d)``: where `array` is a tensor, made beside it."""
-    reading = frame_of(frame, shape, output=True)
-    sides = [
-        (_indices(n, array) - offset) / scale
-        for n, offset, scale in zip(shape, reading.offset, reading.scale, strict=True)
-    ]
-    xp = namespace(array)
-    grid = xp.meshgrid(*sides, indexing="ij")
-    points = xp.stack(grid[::-1] if is_reversed(frame) else grid, -1)
-    return points.to(array.dtype) if is_tensor(array) else points
-
-
-def _indices(count: int, like: Array) -> Array:
-    if not is_tensor(like):
-        return np.arange(count, dtype=np.float64)
-    # Half precision has no room for the indices of a large output; what is computed from them is rounded later.
-    dtype = like.dtype if like.dtype.itemsize >= 4 else namespace(like).float32
-    return namespace(like).arange(count, dtype=dtype, device=like.device)
 
 
 def check_vjp(function: str, transform: Transform, points: Array, grad: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from pullback import _check
-from pullback.transforms.base import Array, as_arrays, is_tensor, lattice_index, lattice_points
+from pullback.transforms.base import Array, as_arrays, is_tensor, lattice_index, points_like
 from pullback.transforms.displacement import Displacement, LatticeField, check_extent, lattice_of
 
 if TYPE_CHECKING:
@@ -156,6 +156,10 @@ class FreeForm(LatticeField):
             "FreeForm.displacement(shape).inverse() approximates it on a lattice"
         )
 
+    def fits(self, shape: Sequence[int], frame: str) -> bool:
+        """Whether a kernel takes the lattice for an output of `shape`: it has no more cells than that has pixels."""
+        return all(count - 3 <= n for count, n in zip(self.shape, shape, strict=True))
+
     def displacement(self, shape: Sequence[int], frame: str = "index") -> Displacement:
         """Return the displacements at the pixels of an output of `shape`, written in `frame`.
 
@@ -247,7 +251,7 @@ def _least_squares(
 
 def _undetermined(weights: np.ndarray[Any, Any], control: tuple[int, ...]) -> Array:
     """Return the projection onto the affine maps that neither the points nor their roughness determine."""
-    places = lattice_points(control, "index").reshape(-1, len(control))
+    places = points_like(np.empty(0), tuple(control), "index").reshape(-1, len(control))
     affine, _ = np.linalg.qr(np.concatenate([np.ones((len(places), 1)), places], -1))
     _, seen, directions = np.linalg.svd(weights @ affine)
     rank = int((seen > 1e-6 * seen[0]).sum())

@@ -18,8 +18,9 @@ from pullback.transforms.base import (
     eye_like,
     is_tensor,
     namespace,
+    points_like,
 )
-from pullback.transforms.displacement import Deformation, check_extent, check_vjp, lattice_of, points_like, unspread
+from pullback.transforms.displacement import Deformation, check_extent, check_vjp, lattice_of, unspread
 
 if TYPE_CHECKING:
     from typing import Self

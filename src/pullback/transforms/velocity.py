@@ -16,6 +16,7 @@ from pullback.transforms.base import (
     check_points,
     is_tensor,
     namespace,
+    points_like,
 )
 from pullback.transforms.displacement import (
     Deformation,
@@ -23,7 +24,6 @@ from pullback.transforms.displacement import (
     check_extent,
     check_field,
     check_vjp,
-    points_like,
 )
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 
@@ -215,6 +215,10 @@ class Velocity(Deformation):
     def shape(self) -> tuple[int, ...]:
         """The lattice, S."""
         return tuple(self.parameters.shape[-1 - self.ndim : -1])
+
+    def fits(self, shape: Sequence[int], frame: str) -> bool:
+        """Whether a kernel takes the displacements as they are: the flow is in samples of the field's own lattice."""
+        return self.shape == tuple(shape) and frame == "index"
 
     @property
     def geometry(self) -> Array:
