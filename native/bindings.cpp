@@ -177,6 +177,12 @@ Geometry geometry_of(const Request& request, const Array& array) {
     return geometry;
 }
 
+bool same_layout(const Image& one, const Image& other, int ndim) {
+    return one.dtype == other.dtype && one.batch == other.batch && one.channels == other.channels &&
+           one.batch_stride == other.batch_stride && one.channel_stride == other.channel_stride &&
+           std::equal(one.size, one.size + ndim, other.size) && std::equal(one.stride, one.stride + ndim, other.stride);
+}
+
 Call make_call(const Request& request, const Image& image, const Geometry& geometry) {
     Call call{};
     call.plan = request.plan;
@@ -252,6 +258,47 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
     }
     nb::gil_scoped_release release;
     backward(call);
+}
+
+// The call of jvp and of the second order: real images of one layout, and geometries of one shape.
+Call make_moving_call(const Request& request, const Input& image, const Input& geometry,
+                      const std::optional<Input>& image_dot, const std::optional<Input>& geometry_dot) {
+    Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
+    expect(is_real(call.image.dtype), "images that move must be float32 or float64");
+    if (image_dot) {
+        call.image_dot = image_of(request, *image_dot);
+        expect(same_layout(call.image_dot, call.image, request.plan.ndim), "an image must move in its own layout");
+    }
+    if (geometry_dot) {
+        call.geometry_dot = geometry_of(request, *geometry_dot);
+        expect(call.geometry_dot.batch == call.geometry.batch, "a geometry's motion does not fit the geometry");
+    }
+    return call;
+}
+
+void py_jvp(const Request& request, const Input& image, const Input& geometry, const std::optional<Input>& image_dot,
+            const std::optional<Input>& geometry_dot, const Output& out) {
+    Call call = make_moving_call(request, image, geometry, image_dot, geometry_dot);
+    call.values = values_of(request, out, call.batch, call.image.channels, false);
+    nb::gil_scoped_release release;
+    jvp(call);
+}
+
+void py_second(const Request& request, const Input& image, const Input& geometry, const std::optional<Input>& image_dot,
+               const std::optional<Input>& geometry_dot, const Input& cotangent,
+               const std::optional<Output>& grad_image, const std::optional<Output>& grad_geometry) {
+    Call call = make_moving_call(request, image, geometry, image_dot, geometry_dot);
+    call.values = values_of(request, cotangent, call.batch, call.image.channels, false);
+    if (grad_image) {
+        call.grad_image = image_of(request, *grad_image);
+        expect(same_layout(call.grad_image, call.image, request.plan.ndim), "the image's gradient has another layout");
+    }
+    if (grad_geometry) {
+        call.grad_geometry = geometry_of(request, *grad_geometry);
+        expect(call.grad_geometry.batch == call.geometry.batch, "the geometry's gradient does not fit the geometry");
+    }
+    nb::gil_scoped_release release;
+    second(call);
 }
 
 void py_winners(const Request& request, const Input& importance, const Input& geometry, const Output& best,
@@ -370,6 +417,11 @@ NB_MODULE(_native, m) {
     m.def("vjp", &py_vjp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "cotangent"_a.noconvert(),
           "grad_image"_a.none(), "grad_geometry"_a.none(),
           "Write the gradients in the image and in the geometry to `grad_image` and `grad_geometry`.");
+    m.def("jvp", &py_jvp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "image_dot"_a.none(),
+          "geometry_dot"_a.none(), "out"_a.noconvert(), "Write how the values move with the image and the geometry.");
+    m.def("second", &py_second, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "image_dot"_a.none(),
+          "geometry_dot"_a.none(), "cotangent"_a.noconvert(), "grad_image"_a.none(), "grad_geometry"_a.none(),
+          "Write the gradients of the inner product of `cotangent` and the result of jvp.");
     m.def("winners", &py_winners, "request"_a, "importance"_a.noconvert(), "geometry"_a.noconvert(),
           "best"_a.noconvert(), "winner"_a.noconvert(),
           "Write to `winner` which point reaches each sample with the largest importance, or -1; `best` is scratch.");

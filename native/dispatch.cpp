@@ -82,7 +82,9 @@ void backward_by_entry(const Call& call, const BackwardTask& whole) {
                    });
 }
 
-void backward_geometry(const Call& call, const BackwardTask& whole) {
+using BackwardKernel = void (*)(const Call&, const BackwardTask&);
+
+void backward_geometry(const Call& call, const BackwardTask& whole, BackwardKernel kernel) {
     const int64_t chunks = chunk_count(call.lattice), pieces = call.slabs;
     parallel_for(call.geometry.batch * pieces, 2 * work_of(call, call.image.channels), [&](int64_t i) {
         BackwardTask task = whole;
@@ -94,17 +96,19 @@ void backward_geometry(const Call& call, const BackwardTask& whole) {
             task.batch_begin = i / pieces;
             task.batch_end = task.batch_begin + 1;
         }
-        kernels().backward(call, task);
+        kernel(call, task);
     });
 }
 
 // Tasks own disjoint parts of the gradient: an image each, then some of its channels, then a band of its rows. However
 // it is cut, every sample receives its contributions in the same order.
-void backward_image(const Call& call, const BackwardTask& whole) {
+void backward_image(const Call& call, const BackwardTask& whole, BackwardKernel kernel) {
     const Image& target = call.grad_image;
     const int64_t wanted = thread_count();
     const int64_t channel_parts = target.batch >= wanted ? 1 : (target.channels < wanted ? target.channels : wanted);
-    int64_t bands = target.batch * channel_parts >= wanted || uses_margin(call, target) ? 1 : wanted;
+    int64_t bands =
+        target.batch * channel_parts >= wanted || (kernel == kernels().backward && uses_margin(call, target)) ? 1
+                                                                                                              : wanted;
     if (bands > target.size[0]) bands = target.size[0] > 0 ? target.size[0] : 1;
     const int64_t tasks = target.batch * channel_parts * bands;
     parallel_for(tasks, 2 * work_of(call, target.channels), [&](int64_t i) {
@@ -119,7 +123,7 @@ void backward_image(const Call& call, const BackwardTask& whole) {
             task.batch_begin = n;
             task.batch_end = n + 1;
         }
-        kernels().backward(call, task);
+        kernel(call, task);
     });
 }
 
@@ -234,7 +238,15 @@ void gradient(const Call& call) {
                  [&](int64_t i) { kernels().gradient(call, i / chunks, i % chunks); });
 }
 
-void backward(const Call& given) {
+void jvp(const Call& call) {
+    const int64_t chunks = chunk_count(call.lattice);
+    parallel_for(call.batch * chunks, 2 * work_of(call, call.image.channels),
+                 [&](int64_t i) { kernels().jvp(call, i / chunks, i % chunks); });
+}
+
+namespace {
+
+void run_backward(const Call& given, BackwardKernel kernel) {
     Call call = given;
     const bool image = call.grad_image.data != nullptr, geometry = call.grad_geometry.data != nullptr;
     std::vector<double> partial_sums;
@@ -247,14 +259,21 @@ void backward(const Call& given) {
         0,     call.batch, 0, chunk_count(call.lattice), 0, call.image.channels, 0, image ? call.grad_image.size[0] : 0,
         image, geometry};
     const bool own_entries = call.image.batch == call.batch && call.geometry.batch == call.batch;
-    if (image && geometry && own_entries && (call.batch >= thread_count()) && same_strides(call)) {
+    const bool first_order = kernel == kernels().backward;
+    if (first_order && image && geometry && own_entries && call.batch >= thread_count() && same_strides(call)) {
         backward_by_entry(call, whole);
     } else {
-        if (geometry) backward_geometry(call, whole);
-        if (image) backward_image(call, whole);
+        if (geometry) backward_geometry(call, whole, kernel);
+        if (image) backward_image(call, whole, kernel);
     }
     if (geometry && !is_field(call.plan.kind)) finish_geometry(call);
 }
+
+}  // namespace
+
+void backward(const Call& call) { run_backward(call, kernels().backward); }
+
+void second(const Call& call) { run_backward(call, kernels().second); }
 
 void winners(const Call& call, int64_t* winner) {
     parallel_for(call.batch, work_of(call, 1), [&](int64_t batch) { kernels().winners(call, batch, winner); });

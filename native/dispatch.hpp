@@ -15,6 +15,10 @@ void pull(const Call& call);
 void gradient(const Call& call);
 // Writes call.grad_image and call.grad_geometry; either may have null data, and is then left out.
 void backward(const Call& call);
+// Writes how the values move with call.image_dot and call.geometry_dot, either of which may have null data.
+void jvp(const Call& call);
+// Writes the gradients, in the image and in the geometry, of the inner product of call.values and what jvp writes.
+void second(const Call& call);
 // Writes the flat index of the point that reaches each sample with the largest importance, or -1; call.grad_image is
 // scratch, and `winner` of its shape.
 void winners(const Call& call, int64_t* winner);

@@ -12,7 +12,9 @@
 #include "push.hpp"
 #include "reduce.hpp"
 #include "resample.hpp"
+#include "second.hpp"
 #include "select.hpp"
+#include "tangent.hpp"
 #include "values.hpp"
 #include "winners.hpp"
 
@@ -278,6 +280,107 @@ void backward(const Call& call, const BackwardTask& task) {
                 copy_without_margin(view, framed, targets.channel(b, c), target(b, c));
 }
 
+// How the values of a chunk move.
+template <class Real, int D>
+void jvp(const Call& call, int64_t batch, int64_t chunk) {
+    const View<D> view = view_of<D>(call.plan, call.image, true);
+    Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
+    alignas(64) Real x_dot[D][block_points], slope[D][block_points], value[block_points];
+    alignas(64) Real reciprocal[block_points], bend[block_points];
+    for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+        cells.position.count = count;
+        find_local_index(call.lattice, begin, count, local);
+        locate(call, batch, begin, local, cells.position);
+        find_cells(view, cells);
+        find_tangent(call, batch, begin, local, cells.position, x_dot, reciprocal, bend);
+        for (int64_t c = 0; c < call.image.channels; ++c) {
+            if (call.image_dot.data)
+                pull_block(view, cells, channel_of(call.image_dot, batch, c), Real(0), value);
+            else
+                for (int i = 0; i < count; ++i) value[i] = 0;
+            if (call.geometry_dot.data) {
+                jet_block(view, cells, channel_of(call.image, batch, c), fill_of<Real>(call, c), slope);
+                for (int d = 0; d < D; ++d)
+                    for (int i = 0; i < count; ++i)
+                        if (slope[d][i] != 0) value[i] += slope[d][i] * x_dot[d][i];
+            }
+            store_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
+                         begin, count, value);
+        }
+    });
+}
+
+// The reverse of jvp in the image and in the geometry: like backward_task, with batch entries as the inner loop.
+template <class Real, int D>
+void second(const Call& call, const BackwardTask& task) {
+    const View<D> view = view_of<D>(call.plan, call.image, true);
+    const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.image.size[0]};
+    const bool shared_geometry = call.geometry.batch == 1, projective = call.plan.kind == LatticeKind::projective;
+    Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
+    alignas(64) Real x_dot[D][block_points], slope[D][block_points], h[D][block_points], value[block_points];
+    alignas(64) Real x_bar[D][block_points], w_bar[block_points], reciprocal[block_points], bend[block_points];
+    const auto samples = [&](const Image& image, int64_t b, int64_t c) {
+        return const_cast<Real*>(channel_of(image, b, c).template as<Real>());
+    };
+    if (task.image)
+        for (int64_t b = task.batch_begin;
+             b < task.batch_begin + images_of(call.image, task.batch_begin, task.batch_end); ++b)
+            for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
+                clear_band(view, {task.band_begin, task.band_end, false}, samples(call.grad_image, b, c));
+    const auto start = [&](int64_t b, int64_t begin) {
+        locate(call, b, begin, local, cells.position);
+        find_cells(view, cells);
+        find_tangent(call, b, begin, local, cells.position, x_dot, reciprocal, bend);
+        for (int i = 0; i < padded(cells.position.count); ++i) {
+            for (int d = 0; d < D; ++d) x_bar[d][i] = 0;
+            w_bar[i] = 0;
+        }
+    };
+    const auto block = [&](int64_t b, int64_t begin, int count) {
+        for (int64_t c = task.channel_begin; c < task.channel_end; ++c) {
+            load_values(call.lattice, call.values, b * call.values.batch_stride + c * call.values.channel_stride, begin,
+                        count, value);
+            const Real fill = fill_of<Real>(call, c);
+            second_block(view, cells, samples(call.image, b, c), fill, x_dot, value,
+                         task.image ? samples(call.grad_image, b, c) : nullptr, band, task.geometry ? h : nullptr);
+            if (!task.geometry) continue;
+            for (int d = 0; d < D; ++d)
+                for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * h[d][i];
+            if (call.image_dot.data) {
+                jet_block(view, cells, channel_of(call.image_dot, b, c), Real(0), slope);
+                for (int d = 0; d < D; ++d)
+                    for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * slope[d][i];
+            }
+            if (projective && call.geometry_dot.data) {
+                // The motion of a projective map depends on the map itself.
+                jet_block(view, cells, channel_of(call.image, b, c), fill, slope);
+                for (int d = 0; d < D; ++d)
+                    for (int i = 0; i < count; ++i) {
+                        const Real share = value[i] * slope[d][i];
+                        x_bar[d][i] -= share * bend[i];
+                        w_bar[i] -= share * x_dot[d][i] * reciprocal[i];
+                    }
+            }
+        }
+    };
+    for (int64_t chunk = task.chunk_begin; chunk < task.chunk_end; ++chunk)
+        for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+            cells.position.count = count;
+            find_local_index(call.lattice, begin, count, local);
+            if (shared_geometry) start(0, begin);
+            for (int64_t b = task.batch_begin; b < task.batch_end; ++b) {
+                if (!shared_geometry) start(b, begin);
+                block(b, begin, count);
+                if (task.geometry && !shared_geometry)
+                    reduce_block<Real, D>(call, b, chunk, begin, local, cells.position, x_bar, w_bar);
+            }
+            if (task.geometry && shared_geometry)
+                reduce_block<Real, D>(call, 0, chunk, begin, local, cells.position, x_bar, w_bar);
+        });
+}
+
 // grad_image holds the importance of the winners found so far.
 template <class Real, int D>
 void winners(const Call& call, int64_t batch, int64_t* winner) {
@@ -338,6 +441,16 @@ void backward_any(const Call& call, const BackwardTask& task) {
               [&](auto real, auto number) { backward<decltype(real), decltype(number)::ndim>(call, task); });
 }
 
+void jvp_any(const Call& call, int64_t batch, int64_t chunk) {
+    with_kind(call, call.image.dtype,
+              [&](auto real, auto number) { jvp<decltype(real), decltype(number)::ndim>(call, batch, chunk); });
+}
+
+void second_any(const Call& call, const BackwardTask& task) {
+    with_kind(call, call.image.dtype,
+              [&](auto real, auto number) { second<decltype(real), decltype(number)::ndim>(call, task); });
+}
+
 void winners_any(const Call& call, int64_t batch, int64_t* winner) {
     with_kind(call, call.grad_image.dtype,
               [&](auto real, auto number) { winners<decltype(real), decltype(number)::ndim>(call, batch, winner); });
@@ -352,7 +465,7 @@ void solve_any(const LinePass& pass, int64_t task, void* scratch) {
 
 }  // namespace
 
-const Kernels kernels{pull_any, gradient_any, backward_any, winners_any, solve_any, resample_any};
+const Kernels kernels{pull_any, gradient_any, backward_any, jvp_any, second_any, winners_any, solve_any, resample_any};
 
 }  // namespace PULLBACK_ISA_NAMESPACE
 }  // namespace pullback

@@ -62,6 +62,9 @@ struct Kernels {
     void (*pull)(const Call&, int64_t batch_begin, int64_t batch_end, int64_t chunk);
     void (*gradient)(const Call&, int64_t batch, int64_t chunk);
     void (*backward)(const Call&, const BackwardTask&);
+    // how values move with image_dot and geometry_dot, and the reverse of that; images are real, of one layout
+    void (*jvp)(const Call&, int64_t batch, int64_t chunk);
+    void (*second)(const Call&, const BackwardTask&);
     // the flat index of the point with the largest importance (values of one channel) for each sample, -1 for none
     void (*winners)(const Call&, int64_t batch, int64_t* winner);
     void (*solve)(const LinePass&, int64_t task, void* scratch);

@@ -101,9 +101,9 @@ IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch)
 }
 
 template <int D>
-IndexMap<D> index_map(const Call& call, int64_t batch) {
-    return call.geometry.dtype == DType::f32 ? index_map<float, D>(call.plan, call.geometry, batch)
-                                             : index_map<double, D>(call.plan, call.geometry, batch);
+IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch) {
+    return geometry.dtype == DType::f32 ? index_map<float, D>(plan, geometry, batch)
+                                        : index_map<double, D>(plan, geometry, batch);
 }
 
 // The integer at or below x, which fits an int32. The baseline of x86-64 has no instruction for it.

@@ -17,7 +17,7 @@ int64_t shift_of_rows(const Call& call, int64_t batch, int64_t begin, const int6
     const int64_t x = begin % size[2], y = begin / size[2] % size[1], z = begin / size[2] / size[1];
     double step[D] = {};
     if (D > 1 && call.plan.kind == LatticeKind::affine) {
-        const IndexMap<D> map = index_map<D>(call, batch);
+        const IndexMap<D> map = index_map<D>(call.plan, call.geometry, batch);
         for (int d = 0; d < D; ++d) step[d] = map.linear[d][D > 1 ? D - 2 : 0];
     } else if (D > 1 && call.plan.kind == LatticeKind::projective) {
         const ProjectiveMap<D> map = projective_map<D>(call.plan, geometry, batch);
@@ -58,7 +58,7 @@ void locate(const Call& call, int64_t batch, int64_t begin, const LocalIndex<Rea
             Position<Real, D>& position) {
     const bool is_float = call.geometry.dtype == DType::f32;
     if (call.plan.kind == LatticeKind::affine) {
-        const IndexMap<D> map = index_map<D>(call, batch);
+        const IndexMap<D> map = index_map<D>(call.plan, call.geometry, batch);
         if constexpr (sizeof(Real) == sizeof(float))
             if (has_short_rows(call) && locate_short_rows(map, local, position)) return;
         locate_affine<Real, D>(map, call.lattice, begin, position);

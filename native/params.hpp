@@ -130,6 +130,8 @@ struct Call {
     Image image;
     Geometry geometry;
     Values values;           // pull: written; push and vjp: the cotangent, read; gradient: written
+    Image image_dot;         // jvp, second order: how the image moves, with the strides of the image
+    Geometry geometry_dot;   // and the geometry
     Image grad_image;        // push, vjp: written
     Geometry grad_geometry;  // vjp: written
     // Gradients in a matrix or in coefficients are sums over the lattice, formed in a record for each of `slabs` ranges

@@ -55,12 +55,12 @@ void find_shares(const Cells<Real, D>& cells, const Real* value, Real (*share)[2
     }
 }
 
+// Adds the shares of the corners of cells, as find_shares lays them out.
 template <class Real, int D, bool banded, bool adjacent>
-void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+void add_shares(const View<D>& view, const Cells<Real, D>& cells, const Real (*share)[2 * block_points], Real* image,
+                Band band) {
     typedef Real Pair __attribute__((vector_size(2 * sizeof(Real))));
     constexpr int edges = 1 << (D - 1);
-    alignas(64) Real share[edges][2 * block_points];
-    find_shares<Real, D>(cells, value, share);
     int64_t edge_offset[edges];
     corner_offsets<D, D - 1>(view, edge_offset);
     [[maybe_unused]] const int64_t step = adjacent ? 1 : view.stride[D - 1];
@@ -86,6 +86,13 @@ void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* v
             }
         }
     });
+}
+
+template <class Real, int D, bool banded, bool adjacent>
+void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+    alignas(64) Real share[1 << (D - 1)][2 * block_points];
+    find_shares<Real, D>(cells, value, share);
+    add_shares<Real, D, banded, adjacent>(view, cells, share, image, band);
 }
 
 template <class Real, int D, bool banded>

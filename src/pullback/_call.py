@@ -8,7 +8,7 @@ from typing import Any
 
 from pullback import _check
 from pullback._layout import Layout
-from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, frame_of, is_reversed
+from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import backend_of
 
 
@@ -115,8 +115,8 @@ def call_at(
     spatial = tuple(image.shape[2:])
     plan = _check.plan(function, ndim, image, interpolation, border, extent, fill)
     _check.spatial(function, spatial, border)
-    frame_in = frame_of(_check.frame(function, frame), spatial)
-    lattice = Lattice(LATTICES["given"], tuple(coords.shape[1:-1]), frame_in, frame_in, is_reversed(frame))
+    name, kind, output = _check.frame(function, frame), LATTICES["given"], tuple(coords.shape[1:-1])
+    lattice = Lattice(kind, output, *frames_of(name, kind, spatial, output), is_reversed(name), name)
     return Call(function, backend, image, coords, lattice, plan, layout, layout.batch)
 
 
@@ -152,7 +152,6 @@ def call_through(
     _check.batches(function, image.shape[0], geometry.shape[0], "transform")
     turned = is_reversed(name) and kind in (LATTICES["affine"], LATTICES["projective"])
     geometry = backend.reverse_matrix(geometry) if turned else geometry
-    frame_in = frame_of(name, spatial)
-    frame_out = frame_in if kind == LATTICES["given"] else frame_of(name, output, output=True)
-    lattice = Lattice(kind, output, frame_in, frame_out, is_reversed(name) and not turned)
+    frames = frames_of(name, kind, spatial, output)
+    lattice = Lattice(kind, output, *frames, is_reversed(name) and not turned, name)
     return Call(function, backend, image, geometry, lattice, plan, layout, layout.batch or bool(transform.batch_shape))

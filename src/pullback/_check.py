@@ -221,12 +221,12 @@ def coordinates(function: str, shape: tuple[int, ...]) -> int:
             f"{function}: `coords` has shape {shape}; "
             f"its last axis must hold the 1 to {_plan.MAX_NDIM} coordinates of a point"
         )
-    return shape[-1]
+    return _plan.constant(shape[-1])
 
 
 def batches(function: str, images: int, geometry: int, argument: str, image: str = "image") -> int:
     """Return the batch size of the output."""
-    if images != geometry and 1 not in (images, geometry):
+    if images != geometry and images != 1 and geometry != 1:
         raise ValueError(
             f"{function}: `{image}` has a batch of {images} but `{argument}` has one of {geometry}; "
             "they must be equal, or one of them 1"

@@ -27,6 +27,19 @@ def push(request: Request, values: Any, geometry: Any, grad_image: Any) -> None:
 def vjp(
     request: Request, image: Any, geometry: Any, cotangent: Any, grad_image: Any | None, grad_geometry: Any | None
 ) -> None: ...
+def jvp(
+    request: Request, image: Any, geometry: Any, image_dot: Any | None, geometry_dot: Any | None, out: Any
+) -> None: ...
+def second(
+    request: Request,
+    image: Any,
+    geometry: Any,
+    image_dot: Any | None,
+    geometry_dot: Any | None,
+    cotangent: Any,
+    grad_image: Any | None,
+    grad_geometry: Any | None,
+) -> None: ...
 def winners(request: Request, importance: Any, geometry: Any, best: Any, winner: Any) -> None: ...
 def solve(data: Any, order: int, border: int, adjoint: bool) -> None: ...
 def resample(image: Any, first: Any, weight: Any, out: Any) -> None: ...

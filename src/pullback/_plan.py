@@ -6,9 +6,11 @@ the names; every backend receives a :class:`Plan`.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 INTERPOLATIONS: dict[str, int] = {
     "nearest": 0,
@@ -34,6 +36,34 @@ LATTICES: dict[str, int] = {"given": 0, "affine": 1, "projective": 2, "displacem
 FRAMES: tuple[str, ...] = ("index", "centered", "normalized", "normalized-corners")
 
 MAX_NDIM = 3
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def is_tracing() -> bool:
+    """Whether `torch.compile` is tracing the caller."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_compiling())
+
+
+def cached(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep the results of a function of hashable arguments; `torch.compile` traces the function itself."""
+    kept = lru_cache(maxsize=1024)(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs) if is_tracing() else kept(*args, **kwargs)  # type: ignore[arg-type]
+
+    return call
+
+
+def constant(n: int) -> int:
+    """Return a small number as it is; a symbolic one becomes a constant of what `torch.compile` traces."""
+    for k in range(2 * MAX_NDIM + 2):
+        if n == k:
+            return k
+    return n
 
 
 @dataclass(frozen=True)
@@ -119,6 +149,8 @@ class Lattice:
         The frames of what the geometry yields (on the image) and of what it acts on (on the output lattice).
     reversed : bool
         Whether points and displacements name the last axis first: (x, y). Matrices are always in the order of the axes.
+    frame : str or None
+        The name of the frame that both frames are of, where they are of one.
     """
 
     kind: int
@@ -126,9 +158,10 @@ class Lattice:
     frame_in: Frame
     frame_out: Frame
     reversed: bool = False
+    frame: str | None = None
 
 
-@lru_cache(maxsize=1024)
+@cached
 def frame_of(name: str, shape: tuple[int, ...], *, output: bool = False) -> Frame:
     """Return the frame `name` on a lattice of `shape`, axis by axis in the order of the axes.
 
@@ -145,6 +178,12 @@ def frame_of(name: str, shape: tuple[int, ...], *, output: bool = False) -> Fram
     if name == "normalized-corners":
         return Frame(tuple(m or float(output) for m in middle), middle)
     return Frame((1.0,) * len(shape), (0.0,) * len(shape))
+
+
+def frames_of(name: str, kind: int, in_shape: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Frame, Frame]:
+    """Return the frames of an image and of the output lattice; points that are given have that of the image alone."""
+    frame_in = frame_of(name, in_shape)
+    return frame_in, frame_in if kind == LATTICES["given"] else frame_of(name, shape, output=True)
 
 
 def is_reversed(frame: str) -> bool:
@@ -167,7 +206,7 @@ def _interpolation(value: str | Cubic) -> tuple[int, float, int]:
     return INTERPOLATIONS[name], Cubic().a if name == "cubic" else 0.0, 0
 
 
-@lru_cache(maxsize=1024)
+@cached
 def make_plan(
     interpolation: tuple[str | Cubic, ...], border: tuple[str, ...], extent: str, fill: tuple[complex, ...]
 ) -> Plan:

@@ -70,12 +70,12 @@ def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
         for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
             on_points = np.moveaxis(np.tensordot(on_points, control_weights(controls, n), ([axis], [0])), -1, axis)
         return on_points
-    homogeneous = _homogeneous(geometry.astype(np.float64), lattice)
-    denominator = np.where(homogeneous[..., -1:] > 0, homogeneous[..., -1:], np.inf)
-    on_rows = np.concatenate(
-        [grad, -np.sum(grad * homogeneous[..., :-1], axis=-1, keepdims=True) / denominator], axis=-1
-    )
-    on_rows = np.where(np.any(grad != 0, axis=-1, keepdims=True), on_rows / denominator, 0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        homogeneous = _homogeneous(geometry.astype(np.float64), lattice)
+        denominator = np.where(homogeneous[..., -1:] > 0, homogeneous[..., -1:], np.inf)
+        last = -np.sum(grad * homogeneous[..., :-1], axis=-1, keepdims=True) / denominator
+        on_rows = np.concatenate([grad, last], axis=-1) / denominator
+    on_rows = np.where(np.any(grad != 0, axis=-1, keepdims=True), on_rows, 0)
     moments = np.stack(
         [
             np.sum(on_rows * column[..., None], axis=points)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pullback import _check
 from pullback._layout import Layout
-from pullback._plan import LATTICES, Cubic, Lattice, Plan, frame_of, is_reversed
+from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import backend_of
 from pullback.masking import has_signed_weights, least_coverage, like, quotient, real_dtype
 from pullback.transforms.base import is_tensor, namespace
@@ -253,8 +253,8 @@ def _scatter(
     plan = _check.plan(function, ndim, values, interpolation, border, extent, fill)
     _check.mixing(function, plan, "a sum")
     _check.spatial(function, target, border)
-    frame_in = frame_of(_check.frame(function, frame), target)
-    lattice = Lattice(LATTICES["given"], points, frame_in, frame_in, is_reversed(frame))
+    name, kind = _check.frame(function, frame), LATTICES["given"]
+    lattice = Lattice(kind, points, *frames_of(name, kind, target, points), is_reversed(name), name)
     layout = Layout(ndim, batch, ndim if channels else None)
     return Scatter(backend, values, coords, lattice, replace(plan, fill=(0.0,)), target, layout, plan.fill)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from types import ModuleType
 from typing import Any
@@ -11,5 +10,9 @@ from typing import Any
 def backend_of(image: Any) -> ModuleType:
     """Return the backend for `image`: the torch one for tensors, the NumPy one for all else."""
     torch = sys.modules.get("torch")
-    is_tensor = torch is not None and isinstance(image, torch.Tensor)
-    return importlib.import_module(f"pullback.backends.{'torch' if is_tensor else 'numpy'}")
+    # Import statements, which torch.compile can trace.
+    if torch is not None and isinstance(image, torch.Tensor):
+        import pullback.backends.torch as backend
+    else:
+        import pullback.backends.numpy as backend  # type: ignore[no-redef]
+    return backend

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._plan import constant
 from pullback.transforms.base import (
     MAX_NDIM,
     Array,
@@ -214,7 +215,7 @@ class Affine(MatrixTransform):
     @property
     def ndim(self) -> int:
         """Number of spatial axes, d."""
-        return int(self.parameters.shape[-2])
+        return constant(self.parameters.shape[-2])
 
     @property
     def matrix(self) -> Array:

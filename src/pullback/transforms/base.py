@@ -494,8 +494,11 @@ def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) 
     if is_tensor(value):
         return value.to(dtype)
     torch = sys.modules["torch"]
-    # A plain number needs no NumPy, which torch.compile could not trace.
-    number = value if isinstance(value, float | int) else _as_real_array(function, name, value)
+    # Plain numbers need no NumPy, which torch.compile could not trace.
+    is_plain = isinstance(value, float | int) or (
+        isinstance(value, tuple) and all(isinstance(part, float | int) for part in value)
+    )
+    number = value if is_plain else _as_real_array(function, name, value)
     return torch.tensor(number, dtype=dtype, device=device)
 
 

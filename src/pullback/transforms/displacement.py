@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pullback import _check
-from pullback._plan import frame_of, is_reversed
+from pullback._plan import constant, frame_of, is_reversed
 from pullback.transforms.base import (
     MAX_NDIM,
     Array,
@@ -99,7 +99,7 @@ class LatticeField(Deformation):
     @property
     def ndim(self) -> int:
         """Number of spatial axes, d."""
-        return int(self.parameters.shape[-1])
+        return constant(self.parameters.shape[-1])
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._plan import constant
 from pullback.transforms.affine import Affine
 from pullback.transforms.base import (
     Array,
@@ -156,7 +157,7 @@ class Similarity(MatrixTransform):
     @property
     def ndim(self) -> int:
         """Number of spatial axes, d."""
-        return _NDIM_OF_COUNT[int(self.parameters.shape[-1])]
+        return _NDIM_OF_COUNT[constant(self.parameters.shape[-1])]
 
     @property
     def scale(self) -> Array:

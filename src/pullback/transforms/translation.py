@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._plan import constant
 from pullback.transforms.base import (
     MAX_NDIM,
     Array,
@@ -73,7 +74,7 @@ class Translation(MatrixTransform):
     @property
     def ndim(self) -> int:
         """Number of spatial axes, d."""
-        return int(self.parameters.shape[-1])
+        return constant(self.parameters.shape[-1])
 
     @property
     def offset(self) -> Array:

@@ -1,0 +1,85 @@
+"""torch.compile: one graph, the numbers of eager mode, and no new graph for another size."""
+
+import pytest
+
+import pullback as pb
+
+torch = pytest.importorskip("torch")
+
+from torch._dynamo.testing import CompileCounterWithBackend  # noqa: E402
+
+GRID = torch.stack(torch.meshgrid(torch.linspace(2, 15, 3), torch.linspace(2, 20, 4), indexing="ij"), -1).reshape(-1, 2)
+FAMILIES = {
+    "translation": (lambda p, shape: pb.Translation(p), torch.tensor([1.3, -2.2])),
+    "similarity": (lambda p, shape: pb.Similarity(1.1 + p[0], p[1], p[2:]), torch.tensor([0.1, 0.3, 1.0, 2.0])),
+    "affine": (lambda p, shape: pb.Affine(p), torch.tensor([[0.9, 0.2, 1.0], [-0.1, 1.1, 2.0]])),
+    "batch": (lambda p, shape: pb.Affine(p), torch.eye(2, 3).repeat(2, 1, 1) + 0.1),
+    "free-form": (lambda p, shape: pb.FreeForm(p), torch.randn(5, 6, 2, generator=torch.Generator().manual_seed(0))),
+    "tps": (lambda p, shape: pb.ThinPlateSpline(GRID, p), GRID + torch.randn(12, 2)),
+    # torch.compile does not know `@` of objects
+    "chain": (lambda p, shape: pb.Chain.of(pb.Affine(p), pb.FreeForm(torch.ones(4, 4, 2))), torch.eye(2, 3) + 0.1),
+}
+
+
+def compiled(function, **options):
+    torch._dynamo.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    return torch.compile(function, fullgraph=True, backend=counter, **options), counter
+
+
+@pytest.mark.parametrize("frame", ["index", "centered", "normalized"])
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "tps"])
+def test_warp(family, frame):
+    build, parameters = FAMILIES[family]
+    image = torch.rand(2, 3, 18, 23)
+
+    def function(image, parameters):
+        transform = build(parameters, image.shape[2:])
+        return pb.warp(image, transform, frame=frame, border="reflect")
+
+    both = []
+    fast, counter = compiled(function)
+    for call in (fast, function):
+        leaves = image.clone().requires_grad_(), parameters.clone().requires_grad_()
+        value = call(*leaves)
+        both.append((value, *torch.autograd.grad(value.square().sum(), leaves)))
+    for ours, theirs in zip(*both, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("frame", ["index", "centered", "normalized-corners"])
+def test_dynamic_shapes(frame):
+    def function(image, matrix):
+        return pb.warp(image, pb.Affine(matrix), frame=frame, interpolation="cubic")
+
+    fast, counter = compiled(function, dynamic=True)
+    matrix = (torch.eye(2, 3) + 0.1).requires_grad_()
+    # All sides differ, from those of the matrix too: what is equal in the first call is taken to stay so.
+    for shape in ((5, 4, 18, 23), (6, 7, 31, 19), (8, 5, 40, 41)):
+        image = torch.rand(shape)
+        torch.testing.assert_close(fast(image, matrix), function(image, matrix))
+    assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "spline3"])
+def test_sample_with_its_gradients(interpolation):
+    def function(image, coords):
+        value = pb.sample(image, coords, interpolation=interpolation, border="edge")
+        return value.sin().sum() + pb.gradient(image, coords, border="edge").sum()
+
+    fast, counter = compiled(function, dynamic=True)
+    for n in (11, 17):
+        leaves = torch.rand(3, 9, n, requires_grad=True), (8 * torch.rand(n + 1, 2)).requires_grad_()
+        ours, theirs = (torch.autograd.grad(call(*leaves), leaves) for call in (fast, function))
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    assert counter.frame_count == 1
+
+
+def test_a_module():
+    transformer = pb.nn.SpatialTransformer(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(320, 8)))
+    image = torch.rand(4, 1, 16, 20)
+    fast, counter = compiled(transformer)
+    torch.testing.assert_close(fast(image), transformer(image))
+    assert counter.frame_count == 1
