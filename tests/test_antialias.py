@@ -313,3 +313,58 @@ def test_three_dimensions():
     found = warp(image, transform, shape, border="symmetric")
     inner = (slice(1, -1),) * 3
     np.testing.assert_allclose(found[inner], pb.resize(image[:39], shape)[inner], rtol=0, atol=1e-13)
+
+
+def as_displacement(transform, shape):
+    """Return an affine map as a displacement field."""
+    points = np.moveaxis(np.indices(shape, np.float64), 0, -1)
+    return pb.Displacement(transform(points) - points)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8, np.complex64], ids=str)
+@pytest.mark.parametrize("frame", ["index", "centered", "normalized"])
+def test_a_field_that_is_an_affine_map_has_its_footprint(dtype, frame):
+    image = (255 * np.random.default_rng(0).random((40, 50))).astype(dtype)
+    matrix = pb.Affine.rotation(20) @ pb.Affine.scaling([2.6, 1.4])
+    if frame == "normalized":
+        given = pb.Affine([[2.2, 0.3, 0.1], [-0.2, 1.7, 0.0]])
+        points = pb.transforms.base.points_like(np.empty(0), (12, 17), frame)
+        field = pb.Displacement(given(points) - points)
+        wanted = pb.warp(image, given, (12, 17), frame=frame, antialias=True, border="reflect")
+    elif frame == "centered":
+        points = pb.transforms.base.points_like(np.empty(0), (12, 17), frame)
+        given, field = matrix, pb.Displacement(matrix(points) - points)
+        wanted = pb.warp(image, given, (12, 17), frame=frame, antialias=True, border="reflect")
+    else:
+        given, field = matrix, as_displacement(matrix, (12, 17))
+        wanted = pb.warp(image, given, (12, 17), antialias=True, border="reflect")
+    found = pb.warp(image, field, (12, 17), frame=frame, antialias=True, border="reflect")
+    tolerance = {np.float64: 1e-9, np.uint8: 1, np.complex64: 1e-3}[dtype]
+    np.testing.assert_allclose(found.astype(np.complex128), wanted.astype(np.complex128), rtol=0, atol=tolerance)
+
+
+def test_a_field_shrinks_where_it_does():
+    """The left half is read as it is, bit for bit; the right half, 3 to 1, is averaged."""
+    image = np.tile([0.0, 1.0], 200)
+    step = np.where(np.arange(200) < 100, 1.0, 3.0)
+    field = pb.Displacement((np.cumsum(step) - step[0] - np.arange(200))[:, None])
+    plain = pb.warp(image, field, (200,), border="wrap")
+    found = pb.warp(image, field, (200,), border="wrap", antialias=True)
+    np.testing.assert_array_equal(found[:98], plain[:98])
+    assert np.abs(found[104:-2] - 0.5).max() < 0.1 < np.abs(plain[104:-2] - 0.5).max()
+    assert "sub-samples" in pb.explain(image, field, (200,), antialias=True).coordinates
+
+
+def test_gradients_of_varying_footprints():
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(0)
+    image, field = random.random((20, 24)), pb.FreeForm(random.uniform(-4, 4, (5, 5, 2)))
+    grad = random.standard_normal((9, 10))
+    options = dict(antialias=True, border="edge", frame="centered")
+    f = torch.from_numpy(image).requires_grad_()
+    p = torch.from_numpy(np.array(field.parameters)).requires_grad_()
+    value = pb.warp(f, pb.FreeForm(p), (9, 10), **options)
+    np.testing.assert_allclose(value.detach(), pb.warp(image, field, (9, 10), **options), rtol=0, atol=1e-12)
+    wanted = torch.autograd.grad(value, (f, p), torch.from_numpy(grad))
+    for ours, theirs in zip(pb.warp_vjp(image, field, grad, **options), wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)

@@ -8,7 +8,7 @@ from typing import Any
 from pullback import _check, _native
 from pullback._call import Call, call_at, call_through
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
-from pullback.footprint import Antialiased, antialiased
+from pullback.footprint import Antialiased, VaryinglyAntialiased, antialiased
 from pullback.transforms import Transform
 
 # What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
@@ -26,8 +26,8 @@ class Explanation:
     isa : str
         Instruction set of the kernels.
     coordinates : str
-        ``"given"``, or ``"affine, fused"``: generated in the kernel. With ``antialias``, the number of sub-samples a
-        pixel too, of the transform that takes the most.
+        ``"given"``, or the kind of transform whose coordinates are generated in the kernel, such as
+        ``"affine, fused"``. With ``antialias``, the number of sub-samples too, of the pixel that takes the most.
     interpolation, border : tuple of str
         One an axis.
     output_shape : tuple of int
@@ -67,6 +67,8 @@ def _names(table: dict[str, int], codes: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _coordinates(call: Call) -> str:
+    if isinstance(call, VaryinglyAntialiased):
+        return f"given, up to {int((2 * call.steps - 1).prod(axis=-1).max())} sub-samples"
     if call.lattice.kind == LATTICES["given"]:
         return "given"
     (name,) = _names(LATTICES, (call.lattice.kind,))
@@ -118,7 +120,7 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
     if isinstance(transform, Transform):
         call = call_through("explain", image, transform, shape, **reading)  # type: ignore[arg-type]
         if _check.flag("explain", "antialias", antialias):
-            call = antialiased(call)
+            call = antialiased(call, transform, str(reading["frame"]))
     else:
         call = call_at("explain", image, transform, **reading)  # type: ignore[arg-type]
     on_cpu = getattr(getattr(call.image, "device", None), "type", "cpu") == "cpu"

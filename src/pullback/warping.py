@@ -46,7 +46,7 @@ def warp(
         Whether to average over a pixel's footprint where the transform shrinks the image, so that detail finer than
         the output's pixels is averaged and not picked at random. Changes nothing, bit for bit, where nothing shrinks.
         The work grows with the shrink: along a direction that shrinks by s, each pixel reads ``2 ceil(s) - 1``
-        positions.
+        positions; where the map is not affine, as many as the pixel that shrinks the most, up to a shrink of 16.
     interpolation, border, fill, extent, channel_axis, mask, return_weight, dtype, out
         As in :func:`pullback.sample`.
     frame : {"index", "centered", "normalized", "normalized-corners"}
@@ -118,7 +118,7 @@ def warp(
         frame=frame,
     )
     if _check.flag("warp", "antialias", antialias):
-        call = antialiased(call)
+        call = antialiased(call, transform, frame)
     return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
 
 
@@ -183,7 +183,7 @@ def warp_vjp(
         frame=frame,
     )
     if _check.flag(function, "antialias", antialias):
-        call = antialiased(call)
+        call = antialiased(call, transform, frame)
     grad_image, grad_geometry = vjp_of(call, grad, missing_samples(call, image, mask))
     if is_reversed(frame) and not call.lattice.reversed:
         grad_geometry = call.backend.reverse_matrix(grad_geometry)
