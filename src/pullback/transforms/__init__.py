@@ -10,6 +10,7 @@ from pullback.transforms.base import MatrixTransform, Transform
 from pullback.transforms.chain import Chain
 from pullback.transforms.displacement import Deformation, Displacement
 from pullback.transforms.free_form import FreeForm
+from pullback.transforms.projective import Projective
 from pullback.transforms.similarity import Similarity
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 from pullback.transforms.translation import Translation
@@ -22,6 +23,7 @@ __all__ = [
     "Displacement",
     "FreeForm",
     "MatrixTransform",
+    "Projective",
     "Similarity",
     "ThinPlateSpline",
     "Transform",

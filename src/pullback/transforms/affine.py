@@ -261,7 +261,9 @@ class Affine(MatrixTransform):
         return self._assembled(linear, offset)
 
     def _widened(self) -> MatrixTransform:
-        raise TypeError("Affine: no wider family of matrices is known")
+        from pullback.transforms.projective import Projective
+
+        return Projective.from_parameters(self.homogeneous)
 
     def _describe(self) -> str:
         return written(self.matrix)

@@ -202,6 +202,15 @@ class MatrixTransform(Transform):
     def matrix(self) -> Array:
         """The matrix ``[A | t]``, ``(..., d, d + 1)``, a differentiable function of `parameters`."""
 
+    @property
+    def homogeneous(self) -> Array:
+        """The matrix with the row (0, ..., 0, 1) below, ``(..., d + 1, d + 1)``."""
+        matrix = self.matrix
+        xp = namespace(matrix)
+        zero = xp.zeros_like(matrix[..., :1, :])
+        last = xp.concatenate([zero[..., :-1], zero[..., -1:] + 1], -1)
+        return xp.concatenate([matrix, last], -2)
+
     @abstractmethod
     def matrix_vjp(self, grad_matrix: Array) -> Array:
         """Pull the gradient of a scalar in `matrix` back to its gradient in `parameters`.

@@ -17,6 +17,7 @@ from pullback.transforms.base import (
     multiply,
 )
 from pullback.transforms.displacement import Deformation, check_extent, check_vjp, unspread
+from pullback.transforms.projective import Projective
 
 
 class Chain(Deformation):
@@ -250,7 +251,7 @@ def _check_parts(parts: tuple[Transform, ...]) -> None:
 def _points_vjp(
     part: Transform, points: Array, grad: Array, shape: Sequence[int] | None, frame: str
 ) -> tuple[Array, Array]:
-    if isinstance(part, Deformation):
+    if isinstance(part, Deformation | Projective):
         return part.points_vjp(points, grad, shape=shape, frame=frame)
     if isinstance(part, MatrixTransform):
         return _matrix_points_vjp(part, points, grad)

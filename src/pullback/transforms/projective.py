@@ -1,0 +1,240 @@
+"""Projective maps: ``q = (A p + t) / (c . p + w)``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from pullback._plan import constant
+from pullback.transforms.base import (
+    MAX_NDIM,
+    Array,
+    MatrixTransform,
+    as_arrays,
+    check_ndim,
+    check_points,
+    facing,
+    is_tensor,
+    multiply,
+    namespace,
+    written,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class Projective(MatrixTransform):
+    """A projective map (homography), ``q = (A p + t) / (c . p + w)`` with the matrix ``[[A, t], [c, w]]``.
+
+    Parameters
+    ----------
+    matrix : array_like or Tensor, shape (d + 1, d + 1) or (N, d + 1, d + 1)
+        The homogeneous matrix; d of 1, 2 or 3, rows and columns in the order of the array axes, (y, x, 1) in 2-D. Also
+        the attribute `parameters`. Values that are not finite are allowed; what is read through them is ``fill``.
+
+    Raises
+    ------
+    ValueError
+        If `matrix` has another shape.
+    TypeError
+        If it does not hold real numbers.
+
+    See Also
+    --------
+    Affine : The case of the last row (0, ..., 0, 1).
+
+    Notes
+    -----
+    A point whose denominator is not positive lies beyond the horizon: nothing is seen of it, its image is NaN, and what
+    is read through it is ``fill``, with a gradient of zero. A matrix means the same map as its negative, so the
+    constructor turns the sign of one whose last entry, the denominator at the origin, is negative.
+
+    Examples
+    --------
+    >>> from pullback.transforms import Projective
+    >>> tilt = Projective([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.1, 1.0]])
+    >>> tilt([2.0, 10.0])
+    array([1., 5.])
+    >>> tilt.inverse()([1.0, 5.0])
+    array([ 2., 10.])
+    >>> tilt([0.0, -20.0])
+    array([nan, nan])
+    """
+
+    lattice: ClassVar[str] = "projective"
+    _generality = 3
+    _parameter_axes = 2
+
+    def __init__(self, matrix: Array) -> None:
+        matrix = self._checked("Projective", matrix)
+        last = matrix[..., -1:, -1:]
+        self._hold(namespace(matrix).where(last < 0, -matrix, matrix))
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the map with the matrix `parameters`, ``(..., d + 1, d + 1)``, sign and all."""
+        return cls._holding(cls._checked("Projective.from_parameters", parameters))
+
+    @classmethod
+    def identity(cls, ndim: int) -> Self:
+        """Return the projective map in `ndim` dimensions that leaves every point where it is."""
+        return cls._holding(np.eye(check_ndim("Projective.identity", ndim) + 1))
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return constant(self.parameters.shape[-2] - 1)
+
+    @property
+    def matrix(self) -> Array:
+        """The matrix ``[[A, t], [c, w]]``, ``(..., d + 1, d + 1)``; the parameters themselves."""
+        return self.parameters
+
+    @property
+    def homogeneous(self) -> Array:
+        """The matrix, ``(..., d + 1, d + 1)``."""
+        return self.parameters
+
+    def matrix_vjp(self, grad_matrix: Array) -> Array:
+        """Return `grad_matrix`: the parameters are the matrix. See :meth:`MatrixTransform.matrix_vjp`."""
+        return self._check_gradient(grad_matrix)
+
+    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Map points of the output to points of the input; NaN beyond the horizon.
+
+        The arguments are those of :meth:`MatrixTransform.__call__`.
+        """
+        matrix, points = as_arrays("Projective", matrix=self.matrix, points=points)
+        check_points(self, points)
+        numerator, _, reciprocal, in_front = self._fraction(matrix, points)
+        return namespace(points).where(in_front, numerator * reciprocal, float("nan"))
+
+    def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        r"""Return the derivative of the mapped points in `points`, ``(..., d, d)``; see :meth:`Transform.jacobian`.
+
+        .. math:: \partial q / \partial p = (A - q c^T) / (c \cdot p + w)
+        """
+        matrix, points = as_arrays("Projective.jacobian", matrix=self.matrix, points=points)
+        check_points(self, points)
+        numerator, facing_matrix, reciprocal, in_front = self._fraction(matrix, points)
+        mapped = numerator * reciprocal
+        linear, last = facing_matrix[..., :-1, :-1], facing_matrix[..., -1:, :-1]
+        slopes = (linear - mapped[..., :, None] * last) * reciprocal[..., None]
+        return namespace(points).where(in_front[..., None], slopes, float("nan"))
+
+    def points_vjp(
+        self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
+    ) -> tuple[Array, Array]:
+        """Differentiate a function of the mapped points backwards, for NumPy; see :meth:`Deformation.points_vjp`.
+
+        Points beyond the horizon have no gradients.
+        """
+        matrix, points, grad = as_arrays("Projective.points_vjp", matrix=self.matrix, points=points, grad=grad)
+        check_points(self, points)
+        numerator, facing_matrix, reciprocal, in_front = self._fraction(matrix, points)
+        on_numerator = np.where(in_front, grad * reciprocal, 0)
+        on_last = -(on_numerator * numerator * reciprocal).sum(-1, keepdims=True)
+        on_rows = np.concatenate([on_numerator, on_last], -1)
+        grad_points = (facing_matrix[..., :-1] * on_rows[..., None]).sum(-2)
+        column = np.broadcast_to(
+            np.concatenate([points, np.ones_like(points[..., :1])], -1), (*on_rows.shape[:-1], self.ndim + 1)
+        )
+        batch = on_rows.shape[:1] if self.batch_shape else ()
+        flat = (array.reshape(*batch, -1, self.ndim + 1) for array in (on_rows, column))
+        rows, columns = flat
+        return grad_points.reshape(points.shape), np.swapaxes(rows, -1, -2) @ columns
+
+    def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
+        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in the matrix, for NumPy."""
+        from pullback.transforms.base import points_like
+
+        points = points_like(self.parameters, tuple(shape), frame)
+        points = np.broadcast_to(points, (*self.batch_shape, *points.shape))
+        return self.points_vjp(points, grad_coordinates, shape=shape, frame=frame)[1]
+
+    def inverse(self) -> Self:
+        """Return the projective map that undoes this one, wherever the denominator is positive.
+
+        Raises
+        ------
+        ValueError
+            If a matrix is singular, not finite, or so near to singular that its inverse would not have one correct
+            digit in the dtype of the parameters.
+        """
+        _check_invertible(self)
+        matrix = self.matrix
+        if is_tensor(matrix) and matrix.dtype.itemsize < 4:
+            matrix = matrix.float()
+        inverse = self._holding(namespace(matrix).linalg.inv(matrix))
+        return inverse if matrix is self.matrix else inverse.torch(dtype=self.matrix.dtype)
+
+    @classmethod
+    def _checked(cls, function: str, matrix: Array) -> Array:
+        (matrix,) = as_arrays(function, matrix=matrix)
+        shape = tuple(matrix.shape)
+        if matrix.ndim not in (2, 3) or not 2 <= shape[-2] <= MAX_NDIM + 1 or shape[-1] != shape[-2]:
+            hint = "; a d x (d + 1) matrix is an Affine" if len(shape) > 1 and shape[-1] == shape[-2] + 1 else ""
+            raise ValueError(
+                f"{function}: `matrix` has shape {shape}; give (d + 1, d + 1) or (N, d + 1, d + 1) with d of 1, 2 or "
+                f"3{hint}"
+            )
+        return matrix
+
+    def _fraction(self, matrix: Array, points: Array) -> tuple[Array, Array, Array, Array]:
+        """Return the numerators, the matrices as points face them, the reciprocal of the denominator, and its sign.
+
+        Beyond the horizon, where the denominator is not positive, the reciprocal is 1.
+        """
+        xp = namespace(points)
+        matrix = facing(matrix, points, self.batch_shape)
+        rows = matrix[..., -1]
+        for axis in range(self.ndim):
+            rows = rows + matrix[..., axis] * points[..., axis, None]
+        denominator = rows[..., -1:]
+        in_front = denominator > 0
+        return rows[..., :-1], matrix, 1 / xp.where(in_front, denominator, 1), in_front
+
+    def _check_gradient(self, grad_matrix: Array) -> Array:
+        name = "Projective.matrix_vjp"
+        _, grad_matrix = as_arrays(name, parameters=self.parameters, grad_matrix=grad_matrix)
+        if tuple(grad_matrix.shape) != tuple(self.matrix.shape):
+            raise ValueError(
+                f"{name}: `grad_matrix` has shape {tuple(grad_matrix.shape)}; give the matrix's, "
+                f"{tuple(self.matrix.shape)}"
+            )
+        return grad_matrix
+
+    def _after(self, other: Self) -> Self:
+        return self._holding(multiply(self.matrix, other.matrix))
+
+    def _widened(self) -> MatrixTransform:
+        raise TypeError("Projective: no wider family of matrices is known")
+
+    def _describe(self) -> str:
+        return written(self.matrix)
+
+
+def _check_invertible(transform: Projective) -> None:
+    matrices = transform.numpy().matrix.reshape(-1, transform.ndim + 1, transform.ndim + 1)
+    precision = float(namespace(transform.matrix).finfo(transform.matrix.dtype).eps)
+    finite = np.isfinite(matrices).all((-2, -1))
+    safe = np.where(finite[:, None, None], matrices, 0.0)
+    # Rows and columns of very different units make no matrix singular.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        safe = np.nan_to_num(safe / np.abs(safe).max(-1, keepdims=True))
+        safe = np.nan_to_num(safe / np.abs(safe).max(-2, keepdims=True))
+    condition = np.linalg.cond(safe) if len(safe) else np.ones(0)
+    singular = ~(condition * precision < 0.1)
+    if not singular.any():
+        return
+    which = int(np.argmax(singular))
+    place = f" of transform {which} of the batch" if transform.batch_shape else ""
+    if not finite[which]:
+        raise ValueError(f"Projective.inverse: the matrix{place} is not finite, so it has no inverse")
+    raise ValueError(
+        f"Projective.inverse: the matrix{place} is singular to working precision (determinant "
+        f"{np.linalg.det(matrices[which]):.3g}), so it has no inverse"
+    )
