@@ -227,6 +227,77 @@ def volume(backward: bool) -> Workload:
     return Workload(title + "forward", {OURS: ours, "torch grid_sample": in_torch}, {"torch grid_sample": 6})
 
 
+def projective() -> Workload:
+    image = photograph(SIDE, SIDE)
+    matrix = np.concatenate([turned((SIDE, SIDE)), [[5e-5, 2e-5, 0.95]]])
+    transform, in_xy = pb.Projective(matrix), matrix[[1, 0, 2]][:, [1, 0, 2]]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return Workload(
+        "projective, bilinear, float32, 2048 x 2048",
+        {
+            OURS: lambda: pb.warp(image, transform),
+            "OpenCV warpPerspective": lambda: cv2.warpPerspective(image, in_xy, (SIDE, SIDE), flags=flags),
+        },
+        {"OpenCV warpPerspective": 1},
+    )
+
+
+def double_backward() -> Workload:
+    generator = torch.Generator().manual_seed(0)
+    shape = (8, 3, 256, 256)
+    images = torch.randn(*shape, generator=generator).requires_grad_()
+    theta = (torch.eye(2, 3) + 0.1 * torch.randn(8, 2, 3, generator=generator)).requires_grad_()
+
+    def twice(forward: Callable[[], torch.Tensor]) -> Callable[[], object]:
+        def call() -> object:
+            first = torch.autograd.grad(forward().square().sum(), (images, theta), create_graph=True)
+            return torch.autograd.grad(first[0].square().sum() + first[1].square().sum(), (images, theta))
+
+        return call
+
+    def in_torch() -> torch.Tensor:
+        return F.grid_sample(images, F.affine_grid(theta, list(shape), align_corners=False), align_corners=False)
+
+    peer = "torch affine_grid + grid_sample"
+    calls = {OURS: twice(lambda: pb.warp(images, pb.Affine(theta), frame="centered")), peer: twice(in_torch)}
+    return Workload(f"affine, bilinear, float32, {' x '.join(map(str, shape))}, twice backward", calls, {peer: 3})
+
+
+def smooth_field(scale: float) -> torch.Tensor:
+    """Return smooth displacements of a volume, (*VOLUME, 3), in voxels."""
+    coarse = scale * torch.randn(1, 3, 6, 6, 6, generator=torch.Generator().manual_seed(0))
+    return F.interpolate(coarse, VOLUME, mode="trilinear")[0].movedim(0, -1).contiguous()
+
+
+def grid_of(field: torch.Tensor) -> torch.Tensor:
+    """Return the grid, (1, *VOLUME, 3), from which `grid_sample` displaces a volume, made as it usually is."""
+    index = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in VOLUME), indexing="ij"), dim=-1)
+    return ((2 * (index + field) + 1) / torch.tensor(VOLUME) - 1).flip(-1)[None]
+
+
+def displaced_volume() -> Workload:
+    image = torch.from_numpy(photograph(*VOLUME))[None, None].requires_grad_()
+    field = smooth_field(3.0).requires_grad_()
+    ours = with_gradients(lambda: pb.warp(image, pb.Displacement(field)), (image, field))
+    theirs = with_gradients(lambda: F.grid_sample(image, grid_of(field), align_corners=False), (image, field))
+    title = "displacement field, trilinear, float32, 160 x 192 x 224, forward + backward (image and field)"
+    return Workload(title, {OURS: ours, "torch grid_sample": theirs}, {"torch grid_sample": 6})
+
+
+def integrated_velocity() -> Workload:
+    field = smooth_field(3.0)
+
+    def in_torch() -> torch.Tensor:
+        u = field / 2**7
+        for _ in range(7):
+            moved = F.grid_sample(u.movedim(-1, 0)[None], grid_of(u), padding_mode="border", align_corners=False)
+            u = u + moved[0].movedim(0, -1)
+        return u
+
+    calls = {OURS: lambda: pb.Velocity(field, steps=7).geometry, "torch grid_sample": in_torch}
+    return Workload("velocity field, 7 squarings, float32, 160 x 192 x 224", calls, {"torch grid_sample": 5})
+
+
 def volume_spline() -> Workload:
     image, points = photograph(*VOLUME), volume_points()
     columns = np.ascontiguousarray(np.moveaxis(points, -1, 0))
@@ -262,6 +333,7 @@ def workloads() -> Iterator[Callable[[], Workload]]:
     yield large_cubic
     yield large_spline
     yield large_remap
+    yield projective
     for shape, forward, both in (((8, 3, 512, 512), 5, 6), ((256, 1, 28, 28), 8, 5), ((16, 64, 64, 64), 4, 4)):
         yield partial(batch, shape, forward, backward=False)
         yield partial(batch, shape, both, backward=True)
@@ -269,6 +341,9 @@ def workloads() -> Iterator[Callable[[], Workload]]:
     yield partial(volume, backward=True)
     yield volume_spline
     yield downscale
+    yield double_backward
+    yield displaced_volume
+    yield integrated_velocity
 
 
 def set_threads(count: int) -> None:

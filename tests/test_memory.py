@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import pullback as pb
+
 STACK = """
 import threading, numpy as np, pullback as pb
 pb.set_num_threads(1)
@@ -55,3 +57,27 @@ def test_the_peak_hardly_rises(interpolation, threads):
     """In KiB, of the whole process: other allocations may add to it, so this is an upper bound."""
     kibibytes = int(run(PEAK.format(interpolation=interpolation, threads=threads)))
     assert kibibytes < 1024 * threads
+
+
+@pytest.mark.parametrize("transform", ["affine", "projective", "free-form"])
+def test_tensors_of_a_fused_warp(transform):
+    """Forward and backward allocate the values and the gradients, and no tensor of the size of a grid beside them."""
+    torch = pytest.importorskip("torch")
+    shape = (4, 3, 200, 300)
+    image = torch.rand(shape, requires_grad=True)
+    build, parameters = {
+        "affine": (pb.Affine, torch.eye(2, 3).repeat(4, 1, 1) + 0.05),
+        "projective": (pb.Projective.from_parameters, torch.eye(3).repeat(4, 1, 1) + 0.05),
+        "free-form": (pb.FreeForm, torch.rand(4, 6, 7, 2)),
+    }[transform]
+    parameters.requires_grad_()
+    cotangent = torch.rand(shape)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        values = pb.warp(image, build(parameters), frame="centered")
+        values.backward(cotangent)
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    sizes = sorted((event.nbytes() for event in events if event.nbytes() > 0), reverse=True)
+    image_bytes = 4 * image.numel()
+    assert sizes[:2] == [image_bytes] * 2
+    assert sum(sizes[2:]) < 0.05 * image_bytes
+    assert parameters.grad is not None

@@ -16,7 +16,6 @@ from pullback.transforms.base import (
     check_points,
     is_tensor,
     namespace,
-    points_like,
 )
 from pullback.transforms.displacement import (
     Deformation,
@@ -356,25 +355,20 @@ class Velocity(Deformation):
         return f"lattice={self.shape}, steps={self.steps}"
 
 
-def _places(field: Array) -> Array:
-    """Return where the samples of a lattice go by the displacements on it."""
-    ndim = field.shape[-1]
-    return points_like(field, tuple(field.shape[-1 - ndim : -1]), "index") + field
-
-
 def _squared(field: Array) -> Array:
-    """Return the displacements of going along those of `field`, ``(..., *S, d)``, twice."""
-    from pullback.sampling import sample
+    """Return the displacements of the map ``p + u(p)`` applied twice."""
+    from pullback.warping import warp
 
-    return field + sample(field, _places(field), channel_axis=-1, border="edge")
+    return field + warp(field, Displacement(field), channel_axis=-1, border="edge")
 
 
 def _squared_vjp(field: Array, grad: Array) -> Array:
-    """Pull the gradient of a scalar in ``_squared(field)`` back to its gradient in `field`."""
-    from pullback.sampling import sample_vjp
+    """Pull a gradient in :func:`_squared` back to the field, for NumPy."""
+    from pullback.warping import warp_vjp
 
-    grad_field, grad_places = sample_vjp(field, _places(field), grad, channel_axis=-1, border="edge")
-    return grad + grad_field + grad_places
+    on_read, on_moved = warp_vjp(field, Displacement(field), grad, channel_axis=-1, border="edge")
+    result: Array = grad + on_read + on_moved
+    return result
 
 
 def _reversed(vectors: Array, frame: str) -> Array:
