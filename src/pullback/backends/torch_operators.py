@@ -283,7 +283,7 @@ def _resample_native(image: Tensor, axis: int, first: Tensor, weight: Tensor, dt
 
 
 def _winners_native(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
-    lattice, plan = call_of(shape, reading, image_shape[2:])
+    lattice, plan = call_of(shape, reading, image_shape)
     best = torch.empty((batch_size(importance, geometry), 1, *image_shape), dtype=real_dtype(importance.dtype))
     winner = torch.empty(best.shape, dtype=torch.int64)
     request, points, flat = prepare(plan, lattice, geometry.detach(), importance.detach())
@@ -332,7 +332,7 @@ def _resample_composite(image: Tensor, axis: int, first: Tensor, weight: Tensor,
 
 
 def _winners_composite(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
-    return composite.winners(importance, geometry, *call_of(shape, reading, image_shape[2:]), tuple(image_shape))
+    return composite.winners(importance, geometry, *call_of(shape, reading, image_shape), tuple(image_shape))
 
 
 # Fakes: shapes and dtypes alone
