@@ -301,6 +301,18 @@ void py_second(const Request& request, const Input& image, const Input& geometry
     second(call);
 }
 
+void py_normal(const Request& request, const Input& image, const Input& geometry, const Input& target,
+               const nb::ndarray<double, nb::device::cpu, nb::c_contig, nb::ndim<2>>& record) {
+    Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
+    expect(is_matrix(request.plan.kind), "normal equations are those of matrices");
+    call.values = values_of(request, target, call.batch, call.image.channels, false);
+    expect(static_cast<int64_t>(record.shape(0)) == call.batch &&
+               static_cast<int64_t>(record.shape(1)) == normal_record_size(request.plan),
+           "the record does not fit the call");
+    nb::gil_scoped_release release;
+    normal(call, record.data());
+}
+
 void py_winners(const Request& request, const Input& importance, const Input& geometry, const Output& best,
                 const Output& winner) {
     const Image target = image_of(request, best);
@@ -422,6 +434,8 @@ NB_MODULE(_native, m) {
     m.def("second", &py_second, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "image_dot"_a.none(),
           "geometry_dot"_a.none(), "cotangent"_a.noconvert(), "grad_image"_a.none(), "grad_geometry"_a.none(),
           "Write the gradients of the inner product of `cotangent` and the result of jvp.");
+    m.def("normal", &py_normal, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "target"_a.noconvert(),
+          "record"_a.noconvert(), "Write the moments of the residual of each batch entry, see normal.hpp.");
     m.def("winners", &py_winners, "request"_a, "importance"_a.noconvert(), "geometry"_a.noconvert(),
           "best"_a.noconvert(), "winner"_a.noconvert(),
           "Write to `winner` which point reaches each sample with the largest importance, or -1; `best` is scratch.");

@@ -275,6 +275,28 @@ void backward(const Call& call) { run_backward(call, kernels().backward); }
 
 void second(const Call& call) { run_backward(call, kernels().second); }
 
+int64_t normal_record_size(const Plan& plan) {
+    const int features = plan.ndim + 1, rows = plan.kind == LatticeKind::projective ? plan.ndim + 1 : plan.ndim;
+    return rows * (rows + 1) / 2 * (features * (features + 1) / 2) + rows * features + 1;
+}
+
+void normal(const Call& given, double* record) {
+    Call call = given;
+    const int64_t chunks = chunk_count(call.lattice);
+    call.record_size = normal_record_size(call.plan);
+    std::vector<double> partial_sums(static_cast<size_t>(call.batch * chunks * call.record_size), 0.0);
+    call.partial_sums = partial_sums.data();
+    parallel_for(call.batch * chunks, 3 * work_of(call, call.image.channels),
+                 [&](int64_t i) { kernels().normal(call, i / chunks, i % chunks); });
+    for (int64_t b = 0; b < call.batch; ++b)
+        for (int64_t k = 0; k < call.record_size; ++k) {
+            double sum = 0;
+            for (int64_t chunk = 0; chunk < chunks; ++chunk)
+                sum += partial_sums[static_cast<size_t>((b * chunks + chunk) * call.record_size + k)];
+            record[b * call.record_size + k] = sum;
+        }
+}
+
 void winners(const Call& call, int64_t* winner) {
     parallel_for(call.batch, work_of(call, 1), [&](int64_t batch) { kernels().winners(call, batch, winner); });
 }

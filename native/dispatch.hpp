@@ -19,6 +19,10 @@ void backward(const Call& call);
 void jvp(const Call& call);
 // Writes the gradients, in the image and in the geometry, of the inner product of call.values and what jvp writes.
 void second(const Call& call);
+// Writes the moments of the residual between the image and the target call.values to `record`, record_size numbers for
+// each entry of the batch; see normal.hpp.
+int64_t normal_record_size(const Plan& plan);
+void normal(const Call& call, double* record);
 // Writes the flat index of the point that reaches each sample with the largest importance, or -1; call.grad_image is
 // scratch, and `winner` of its shape.
 void winners(const Call& call, int64_t* winner);

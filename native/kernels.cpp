@@ -6,6 +6,7 @@
 #include "jet.hpp"
 #include "locate.hpp"
 #include "margin.hpp"
+#include "normal.hpp"
 #include "pixels.hpp"
 #include "prefilter.hpp"
 #include "pull.hpp"
@@ -381,6 +382,39 @@ void second(const Call& call, const BackwardTask& task) {
         });
 }
 
+// The moments of the residual of a chunk, where the values hold the target.
+template <class Real, int D>
+void normal(const Call& call, int64_t batch, int64_t chunk) {
+    const View<D> view = view_of<D>(call.plan, call.image, true);
+    const bool projective = call.plan.kind == LatticeKind::projective;
+    const int rows = projective ? D + 1 : D;
+    double* record = call.partial_sums + (batch * chunk_count(call.lattice) + chunk) * call.record_size;
+    Cells<Real, D> cells;
+    LocalIndex<Real, D> local;
+    ResidualSums<Real, D> sums;
+    alignas(64) Real value[block_points], target[block_points], reciprocal[block_points];
+    alignas(64) Real slope[D][block_points], row_slope[D + 1][block_points];
+    for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
+        cells.position.count = count;
+        find_local_index(call.lattice, begin, count, local);
+        locate(call, batch, begin, local, cells.position);
+        find_cells(view, cells);
+        clear(sums, count);
+        if (projective) find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
+        for (int64_t c = 0; c < call.image.channels; ++c) {
+            const Source source = channel_of(call.image, batch, c);
+            pull_block(view, cells, source, fill_of<Real>(call, c), value);
+            jet_block(view, cells, source, fill_of<Real>(call, c), slope);
+            load_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
+                        begin, count, target);
+            for (int i = 0; i < count; ++i) value[i] -= target[i];
+            if (projective) to_homogeneous(cells.position, reciprocal, slope, row_slope);
+            add_channel<Real, D>(projective ? row_slope : slope, rows, value, count, sums);
+        }
+        add_normal_moments(local, count, rows, sums, record);
+    });
+}
+
 // grad_image holds the importance of the winners found so far.
 template <class Real, int D>
 void winners(const Call& call, int64_t batch, int64_t* winner) {
@@ -451,6 +485,11 @@ void second_any(const Call& call, const BackwardTask& task) {
               [&](auto real, auto number) { second<decltype(real), decltype(number)::ndim>(call, task); });
 }
 
+void normal_any(const Call& call, int64_t batch, int64_t chunk) {
+    with_kind(call, call.image.dtype,
+              [&](auto real, auto number) { normal<decltype(real), decltype(number)::ndim>(call, batch, chunk); });
+}
+
 void winners_any(const Call& call, int64_t batch, int64_t* winner) {
     with_kind(call, call.grad_image.dtype,
               [&](auto real, auto number) { winners<decltype(real), decltype(number)::ndim>(call, batch, winner); });
@@ -465,7 +504,8 @@ void solve_any(const LinePass& pass, int64_t task, void* scratch) {
 
 }  // namespace
 
-const Kernels kernels{pull_any, gradient_any, backward_any, jvp_any, second_any, winners_any, solve_any, resample_any};
+const Kernels kernels{pull_any,   gradient_any, backward_any, jvp_any,     second_any,
+                      normal_any, winners_any,  solve_any,    resample_any};
 
 }  // namespace PULLBACK_ISA_NAMESPACE
 }  // namespace pullback

@@ -65,6 +65,8 @@ struct Kernels {
     // how values move with image_dot and geometry_dot, and the reverse of that; images are real, of one layout
     void (*jvp)(const Call&, int64_t batch, int64_t chunk);
     void (*second)(const Call&, const BackwardTask&);
+    // the moments of the residual, the values being the target; into a record for each entry and chunk
+    void (*normal)(const Call&, int64_t batch, int64_t chunk);
     // the flat index of the point with the largest importance (values of one channel) for each sample, -1 for none
     void (*winners)(const Call&, int64_t batch, int64_t* winner);
     void (*solve)(const LinePass&, int64_t task, void* scratch);

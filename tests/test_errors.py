@@ -298,7 +298,24 @@ SIZES = [
     (partial(pb.set_num_threads, 2.0), TypeError, "set_num_threads: `count` must be an integer, got 2.0"),
     (partial(pb.set_num_threads, 0), ValueError, "set_num_threads: `count` is 0; give 1 to 1024"),
 ]
-CASES = [*NAMES, *FILLS, *AXES, *DTYPES, *OUTS, *LABEL, *MASKS, *WARPS, *SPLATS, *SIZES]
+FITS = [
+    (
+        partial(pb.normal_equations, IMAGE, pb.Displacement(np.zeros((8, 9, 2))), IMAGE),
+        TypeError,
+        "normal_equations: `transform` is a Displacement; give one of a matrix",
+    ),
+    (
+        partial(pb.normal_equations, torch.zeros(8, 9, device="meta"), pb.Affine.identity(2), IMAGE),
+        TypeError,
+        "normal_equations: `image` is on meta; give a tensor on the CPU",
+    ),
+    (
+        partial(pb.normal_equations, IMAGE, pb.Affine.identity(2), np.ones(5)),
+        ValueError,
+        r"normal_equations: `target` has shape \(5,\); the output has 2 spatial axes",
+    ),
+]
+CASES = [*NAMES, *FILLS, *AXES, *DTYPES, *OUTS, *LABEL, *MASKS, *WARPS, *SPLATS, *SIZES, *FITS]
 
 
 @pytest.mark.parametrize(("call", "error", "message"), CASES, ids=[message[:50] for *_, message in CASES])

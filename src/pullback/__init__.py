@@ -13,6 +13,7 @@ from pullback._check import LayoutWarning
 from pullback._plan import Cubic
 from pullback._version import __version__
 from pullback.explanation import Explanation, explain
+from pullback.normal import NormalEquations, normal_equations
 from pullback.resizing import resize
 from pullback.sampling import gradient, prefilter, sample, sample_vjp
 from pullback.splatting import splat
@@ -39,6 +40,7 @@ __all__ = [
     "Explanation",
     "FreeForm",
     "LayoutWarning",
+    "NormalEquations",
     "Projective",
     "Similarity",
     "ThinPlateSpline",
@@ -50,6 +52,7 @@ __all__ = [
     "get_num_threads",
     "gradient",
     "nn",
+    "normal_equations",
     "prefilter",
     "resize",
     "sample",

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback import _native
-from pullback._plan import BORDERS, Lattice, Plan
+from pullback._plan import BORDERS, LATTICES, Lattice, Plan
 from pullback.backends._request import component_plan, prepare
 
 Array = npt.NDArray[Any]
@@ -271,6 +271,26 @@ def resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -
         same = np.arange(out.shape[position], dtype=np.int64)
         out = _resample(out, position, same, np.ones((len(same), 1)), dtype)
     return np.moveaxis(out, -1, 1) if last else out
+
+
+def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: Array) -> Array:
+    """Return the moments of the residual between the values of `image` and `target`, (batch, record): see normal.hpp."""
+    features = plan.ndim + 1
+    rows = features if lattice.kind == LATTICES["projective"] else plan.ndim
+    size = rows * (rows + 1) // 2 * (features * (features + 1) // 2) + rows * features + 1
+    total: Array = np.zeros((_batch(image, geometry), size))
+    target = as_image("normal_equations", "target", target)
+    if image.dtype.kind == "c":
+        target = target.astype(image.dtype, copy=False)
+    for k, (part, wanted) in enumerate(zip(_components(image), _components(target), strict=True)):
+        bfloat16 = "bfloat16" in (part.dtype.name, wanted.dtype.name)
+        if bfloat16 and np.uint16 in (part.dtype, wanted.dtype):
+            part, wanted, bfloat16 = part.astype(np.float32), wanted.astype(np.float32), False
+        request, points, flat = prepare(component_plan(plan, k), lattice, geometry, wanted, bfloat16)
+        record = np.empty_like(total)
+        _native.normal(request, _as_bits(part), points, _as_bits(flat), record)
+        total += record
+    return total
 
 
 def winners(importance: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Array:

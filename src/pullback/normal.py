@@ -1,0 +1,168 @@
+"""The normal equations of fitting a warped image to a target: what a Gauss-Newton step of a registration needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pullback import _check
+from pullback._call import Call, call_through
+from pullback._plan import LATTICES, Cubic, is_reversed
+from pullback.backends import numpy as backend
+from pullback.masking import like
+from pullback.transforms.base import is_tensor
+
+Array = npt.NDArray[np.float64]
+
+
+class NormalEquations(NamedTuple):
+    """The normal equations of a residual r with the derivative J in k parameters.
+
+    Attributes
+    ----------
+    jtj : ndarray or Tensor, ``([N,] k, k)``
+        J^T J.
+    jtr : ndarray or Tensor, ``([N,] k)``
+        J^T r, the gradient of half the sum of squares.
+    cost : ndarray or Tensor, ``([N,])``
+        r^T r, the sum of squares itself.
+    """
+
+    jtj: Any
+    jtr: Any
+    cost: Any
+
+
+def normal_equations(
+    image: Any,
+    transform: Any,
+    target: Any,
+    *,
+    interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
+    border: str | Sequence[str] = "constant",
+    fill: complex | Sequence[complex] = 0,
+    extent: str = "blend",
+    channel_axis: int | None = None,
+    frame: str = "index",
+) -> NormalEquations:
+    r"""Return the normal equations of ``warp(image, transform) - target``, in one pass, with no Jacobian in memory.
+
+    Parameters
+    ----------
+    image, interpolation, border, fill, extent, channel_axis, frame
+        As in :func:`pullback.warp`.
+    transform : MatrixTransform
+        A translation, similarity, affine or projective map, or a batch of them.
+    target : array_like or Tensor
+        Of the shape of the warped image, whose spatial sides it tells.
+
+    Returns
+    -------
+    NormalEquations
+        ``jtj``, ``jtr`` and ``cost``; with a batch axis if the warped image has one. The k parameters are those of
+        ``transform.parameters``, flattened. In float64; tensors if `image` is one, without gradients of their own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong; if `transform` is none of a matrix; or if a tensor is not on the CPU.
+
+    See Also
+    --------
+    warp_vjp : The gradient alone, of any function of the warped image.
+
+    Notes
+    -----
+    With the residual :math:`r_p = v(x_p(\theta)) - t_p` over all pixels p and channels,
+
+    .. math:: J_p = \nabla v(x_p)^T \, \partial x_p / \partial \theta, \quad
+              J^T J = \sum_p J_p^T J_p, \quad J^T r = \sum_p J_p^T r_p,
+
+    and the step of Gauss and Newton solves :math:`J^T J \, \delta = -J^T r`. A projective matrix has one parameter more
+    than it has freedom, so its J^T J is singular along the matrix itself: solve by least squares, or hold one entry.
+
+    Examples
+    --------
+    Three steps find a shift of a third of a sample:
+
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> x = np.arange(64.0)
+    >>> image, target = np.sin(x / 5), np.sin((x + 1 / 3) / 5)
+    >>> shift = pb.Translation([0.0])
+    >>> for _ in range(3):
+    ...     equations = pb.normal_equations(image, shift, target, interpolation="spline3", border="reflect")
+    ...     shift = pb.Translation(shift.offset - np.linalg.solve(equations.jtj, equations.jtr))
+    >>> bool(abs(shift.offset[0] - 1 / 3) < 0.01)
+    True
+    """
+    function = "normal_equations"
+    as_tensors, plain = is_tensor(image), image
+    if as_tensors:
+        _check.on_the_cpu(function, image)
+        image = image.detach().resolve_conj().numpy()
+    target = target.detach().resolve_conj().cpu().numpy() if is_tensor(target) else np.asarray(target)
+    _check.transform(function, transform, tuple(np.shape(image)))
+    _check.matrix(function, transform)
+    transform = transform.numpy()
+    shape = _check.cotangent_lattice(function, target.shape, np.ndim(image), transform, channel_axis, "target")
+    call = call_through(
+        function,
+        image,
+        transform,
+        shape,
+        interpolation=interpolation,
+        border=border,
+        fill=fill,
+        extent=extent,
+        channel_axis=channel_axis,
+        frame=frame,
+    )
+    _check.mixing(function, call.plan, "normal equations")
+    _check.cotangent(function, target.shape, call.restored_shape, "target")
+    record = backend.normal(call.samples(), call.geometry, call.lattice, call.plan, call.canonical(target))
+    jtj, jtr, cost = _in_parameters(*_in_matrix(record, call, is_reversed(frame)), transform)
+    parts = (part if call.batched else part[0] for part in (jtj, jtr, cost))
+    return NormalEquations(*(like(part, plain) if as_tensors else part for part in parts))
+
+
+def _in_matrix(record: Array, call: Call, turned: bool) -> tuple[Array, Array, Array]:
+    """Return the equations in the entries of the matrix, row by row, from the moments in the index of both lattices."""
+    features = call.plan.ndim + 1
+    rows = features if call.lattice.kind == LATTICES["projective"] else features - 1
+    count, entries = len(record), rows * features
+    pairs = [(a, b) for a in range(rows) for b in range(a, rows)]
+    triangle = [(e, f) for e in range(features) for f in range(e, features)]
+    jtj = np.zeros((count, rows, features, rows, features))
+    for k, ((a, b), (e, f)) in enumerate((pair, corner) for pair in pairs for corner in triangle):
+        for p, q in ((a, b), (b, a)):
+            jtj[:, p, e, q, f] = jtj[:, p, f, q, e] = record[:, k]
+    jtr = record[:, -1 - entries : -1].reshape(count, entries)
+    # The matrix between indices is a product of the caller's and those of both frames, linear in it.
+    to_image, to_output = _frame_matrices(call, rows, turned)
+    chain = np.einsum("ra,bc->rcab", to_image, to_output).reshape(entries, entries)
+    return chain.T @ jtj.reshape(count, entries, entries) @ chain, jtr @ chain, record[:, -1]
+
+
+def _frame_matrices(call: Call, rows: int, turned: bool) -> tuple[Array, Array]:
+    """Return P and Q with which P M Q maps indices to indices, up to a constant, for the caller's matrix M."""
+    d, lattice = call.plan.ndim, call.lattice
+    frame_in, frame_out = np.eye(d + 1), np.eye(d + 1)
+    frame_in[:d, :d], frame_in[:d, d] = np.diag(lattice.frame_in.scale), lattice.frame_in.offset
+    frame_out[:d, :d], frame_out[:d, d] = np.diag(lattice.frame_out.scale), lattice.frame_out.offset
+    turn = np.eye(d + 1)[[*range(d)[::-1], d]] if turned else np.eye(d + 1)
+    return (frame_in @ turn)[:rows, :rows], turn @ np.linalg.inv(frame_out)
+
+
+def _in_parameters(jtj: Array, jtr: Array, cost: Array, transform: Any) -> tuple[Array, Array, Array]:
+    """Return the equations in the parameters, of which the matrix is a function."""
+    shape = transform.matrix.shape[-2:]
+    units = np.eye(shape[0] * shape[1]).reshape(-1, *shape)
+    count = transform.batch_shape[0] if transform.batch_shape else 1
+    slopes = [transform.matrix_vjp(np.broadcast_to(unit, transform.matrix.shape)) for unit in units]
+    derivative = np.stack([slope.reshape(count, -1) for slope in slopes], axis=1)
+    transposed = np.swapaxes(derivative, 1, 2)
+    return transposed @ jtj @ derivative, (transposed @ jtr[..., None])[..., 0], cost

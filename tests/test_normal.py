@@ -1,0 +1,106 @@
+"""Normal equations: the Jacobian of the residual, made of warps, multiplied out."""
+
+import numpy as np
+import pytest
+
+import pullback as pb
+
+RANDOM = np.random.default_rng(0)
+SIDES = {1: (40,), 2: (17, 23), 3: (7, 8, 9)}
+FRAMES = ("index", "centered", "normalized", "normalized-corners")
+
+
+def near_identity(family, ndim, batch=(), frame="index"):
+    """A map within the image, by small changes of every parameter of the identity."""
+    still = family.identity(ndim).parameters
+    parameters = still + RANDOM.uniform(-0.02, 0.02, (*batch, *still.shape))
+    if family is pb.Projective and frame == "index":
+        parameters[..., -1, :-1] /= 40
+    return family.from_parameters(parameters)
+
+
+def jacobian(image, transform, shape, **options):
+    """The derivative of a warp in the parameters, (pixels and channels, k), by one vector-Jacobian product an entry."""
+    size = pb.warp(image, transform, shape, **options).shape
+    rows = []
+    for k in range(int(np.prod(size))):
+        unit = np.zeros(size)
+        unit.flat[k] = 1
+        rows.append(pb.warp_vjp(image, transform, unit, **options)[1].ravel())
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("family", [pb.Translation, pb.Similarity, pb.Affine, pb.Projective])
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("frame", FRAMES)
+def test_against_the_jacobian(family, ndim, frame):
+    shape = {1: (31,), 2: (9, 8), 3: (4, 5, 3)}[ndim]
+    image = RANDOM.random((2, *SIDES[ndim]))
+    target = RANDOM.random((2, *shape))
+    transform = near_identity(family, ndim, frame=frame)
+    options = dict(frame=frame, interpolation="cubic", border="reflect")
+    residual = (pb.warp(image, transform, shape, **options) - target).ravel()
+    derivative = jacobian(image, transform, shape, **options)
+    found = pb.normal_equations(image, transform, target, **options)
+    wanted = (derivative.T @ derivative, derivative.T @ residual, residual @ residual)
+    for ours, theirs in zip(found, wanted, strict=True):
+        scale = max(1, np.abs(theirs).max())
+        np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("family", [pb.Affine, pb.Projective])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.complex128])
+def test_batches_and_dtypes(family, dtype):
+    image, target = (
+        (200 * RANDOM.random((3, 2, *sides))).astype(dtype) * (1 - 0.5j if dtype == np.complex128 else dtype(1))
+        for sides in ((17, 23), (60, 70))
+    )
+    transform = near_identity(family, 2, (3,), "centered")
+    k = transform.parameters[0].size
+    many = pb.normal_equations(image, transform, target, frame="centered")
+    assert [part.shape for part in many] == [(3, k, k), (3, k), (3,)]
+    wide = [array.astype(np.result_type(dtype, float)) for array in (image, target)]
+    for b in range(3):
+        one = family.from_parameters(transform.parameters[b])
+        alone = pb.normal_equations(wide[0][b], one, wide[1][b], frame="centered")
+        for ours, theirs in zip(many, alone, strict=True):
+            np.testing.assert_allclose(ours[b], theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    image, target = RANDOM.random((150, 160)), RANDOM.random((150, 160))
+    before, found = pb.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            pb.set_num_threads(threads)
+            found.append(pb.normal_equations(image, pb.Affine.rotation(3), target))
+    finally:
+        pb.set_num_threads(before)
+    for other in found[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+@pytest.mark.parametrize("family", [pb.Translation, pb.Similarity, pb.Affine, pb.Projective])
+def test_gauss_and_newton_find_a_map(family):
+    y, x = np.meshgrid(np.linspace(0, 1, 60), np.linspace(0, 1, 80), indexing="ij")
+    image = np.sin(9 * x + 2 * y) * np.cos(7 * y - 3 * x * x)
+    wanted = near_identity(family, 2, frame="centered")
+    options = dict(interpolation="spline3", border="reflect", frame="centered")
+    target = pb.warp(image, wanted, **options)
+    found = family.identity(2)
+    for _ in range(8):
+        equations = pb.normal_equations(image, found, target, **options)
+        step = np.linalg.lstsq(equations.jtj, equations.jtr, rcond=1e-10)[0]
+        found = family.from_parameters(found.parameters - step.reshape(found.parameters.shape))
+    points = RANDOM.uniform(-0.5, 0.5, (20, 2))
+    np.testing.assert_allclose(found(points), wanted(points), rtol=0, atol=1e-8)
+
+
+def test_tensors():
+    torch = pytest.importorskip("torch")
+    image, target = RANDOM.random((17, 23)), RANDOM.random((17, 23))
+    transform = pb.Affine.rotation(5)
+    found = pb.normal_equations(torch.tensor(image), transform.torch(), torch.tensor(target))
+    for ours, theirs in zip(found, pb.normal_equations(image, transform, target), strict=True):
+        assert isinstance(ours, torch.Tensor)
+        np.testing.assert_array_equal(ours, theirs)
