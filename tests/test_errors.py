@@ -302,7 +302,7 @@ FITS = [
     (
         partial(pb.normal_equations, IMAGE, pb.Displacement(np.zeros((8, 9, 2))), IMAGE),
         TypeError,
-        "normal_equations: `transform` is a Displacement; give one of a matrix",
+        "normal_equations: `transform` is a Displacement; give one with a matrix",
     ),
     (
         partial(pb.normal_equations, torch.zeros(8, 9, device="meta"), pb.Affine.identity(2), IMAGE),

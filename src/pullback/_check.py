@@ -305,7 +305,7 @@ def matrix(function: str, transform: Any) -> None:
 
     if not isinstance(transform, MatrixTransform):
         raise TypeError(
-            f"{function}: `transform` is a {type(transform).__name__}; give one of a matrix, such as Affine or Projective"
+            f"{function}: `transform` is a {type(transform).__name__}; give one with a matrix, such as Affine"
         )
 
 

@@ -22,13 +22,14 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
+from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan, cached
+from pullback._reference import spline_matrix
 from pullback.backends.composite_kernels import INDEX_MAPS, KERNELS, is_inside
 from pullback.backends.composite_lattice import coordinates, in_axis_order
 from pullback.backends.composite_lattice import geometry_vjp as coordinates_vjp
@@ -346,17 +347,11 @@ def geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattice
     return coordinates_vjp(geometry, grad_point, lattice)
 
 
-@lru_cache(maxsize=16)
+@cached
 @torch.inference_mode(False)
 def _spline_inverse(order: int, n: int, border: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return the matrix that makes n samples into coefficients, ``(n, n)``; which autograd may save."""
-    matrix, row = torch.zeros((n, n), dtype=torch.float64), torch.arange(n)
-    first, weights, _ = KERNELS[INTERPOLATIONS[f"bspline{order}"]](row.double(), 0.0)
-    for t, weight in enumerate(weights):
-        inside, index = is_inside(first + t, n, border), INDEX_MAPS[border](first + t, n)
-        matrix.index_put_((row[inside], index[inside]), weight[inside], accumulate=True)
-    inverse: Tensor = torch.linalg.inv(matrix).to(device, dtype)
-    return inverse
+    return torch.from_numpy(np.linalg.inv(spline_matrix(order, n, border))).to(device, dtype)
 
 
 def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from pullback._plan import LATTICES, Lattice
+from pullback._plan import LATTICES, Lattice, cached
 from pullback._reference_lattice import control_weights
 
 
@@ -114,7 +113,7 @@ def _contracted(values: Tensor, axis: int, matrix: Tensor) -> Tensor:
     return result
 
 
-@lru_cache(maxsize=64)
+@cached
 @torch.inference_mode(False)
 def _control_weights(controls: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.from_numpy(control_weights(controls, n)).to(device, dtype)

@@ -274,7 +274,7 @@ def resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -
 
 
 def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: Array) -> Array:
-    """Return the moments of the residual between the values of `image` and `target`, (batch, record): see normal.hpp."""
+    """Return the moments of the residual between values and `target`, (batch, record): see native/normal.hpp."""
     features = plan.ndim + 1
     rows = features if lattice.kind == LATTICES["projective"] else plan.ndim
     size = rows * (rows + 1) // 2 * (features * (features + 1) // 2) + rows * features + 1

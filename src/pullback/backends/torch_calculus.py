@@ -25,7 +25,8 @@ from torch.autograd import forward_ad
 
 from pullback.backends import composite
 from pullback.backends._table import transposed
-from pullback.backends.torch_operators import batch_size, call_of, library, real_dtype, without_fill
+from pullback.backends.onnx import exported_pull, is_exporting
+from pullback.backends.torch_operators import batch_size, call_of, library, plan_of, real_dtype, without_fill
 
 _operators = torch.ops.pullback
 
@@ -38,7 +39,8 @@ def _is_transformed() -> bool:
 
 
 def _is_native(tensor: Tensor) -> bool:
-    return tensor.device.type in ("cpu", "meta")
+    """Whether the operators have kernels for a tensor, and not a graph for ONNX is being traced."""
+    return tensor.device.type in ("cpu", "meta") and not is_exporting()
 
 
 # The operators, by the way that the moment asks for
@@ -46,6 +48,8 @@ def _is_native(tensor: Tensor) -> bool:
 
 def pull(image: Tensor, geometry: Tensor, shape: Any, reading: str, dtype: torch.dtype) -> Tensor:
     """Return values, (batch, channel, *shape)."""
+    if is_exporting():
+        return exported_pull(image, geometry, *call_of(shape, reading, image.shape[2:]), dtype)
     if not _is_native(image):
         wide = image if dtype == image.dtype else image.to(real_dtype(image.dtype))
         return composite.cast(composite.pull(wide, geometry, *call_of(shape, reading, image.shape[2:])), dtype)
@@ -115,6 +119,8 @@ def gradient(image: Tensor, geometry: Tensor, shape: Any, reading: str) -> Tenso
 
 def prefilter(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     """Return spline coefficients, or the transpose of that map applied to an image."""
+    if not _is_native(image):
+        return composite.prefilter(image.to(real_dtype(image.dtype)), plan_of(reading), adjoint)
     call: Any = _Prefilter.apply if _is_transformed() else _operators.prefilter
     coefficients: Tensor = call(image, reading, adjoint)
     return coefficients
@@ -122,6 +128,9 @@ def prefilter(image: Tensor, reading: str, adjoint: bool) -> Tensor:
 
 def resample(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
     """Return weighted sums along an axis."""
+    if not _is_native(image):
+        wide = image.to(real_dtype(image.dtype))
+        return composite.cast(composite.resample(wide, axis, first, weight), dtype)
     call: Any = _Resample.apply if _is_transformed() else _operators.resample
     values: Tensor = call(image, axis, first, weight, dtype)
     return values

@@ -1,0 +1,71 @@
+"""What stands in a graph that `torch.onnx.export` traces: no operators of ours, which no runtime knows.
+
+A warp becomes ``GridSample`` where that means the same, and the gathers and products of :mod:`.composite` elsewhere.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
+from pullback.backends import composite
+from pullback.backends.composite_lattice import coordinates
+
+# Of grid_sample, by border: the padding mode, and whether the outermost samples or the edges of their pixels are at -1
+# and 1, which decides about what samples a reflection goes.
+_PADDINGS = {
+    BORDERS["constant"]: ("zeros", False),
+    BORDERS["edge"]: ("border", False),
+    BORDERS["symmetric"]: ("reflection", False),
+    BORDERS["reflect"]: ("reflection", True),
+}
+
+
+def is_exporting() -> bool:
+    """Whether `torch.onnx.export` is tracing the caller; or `torch.export` in strict mode, which it falls back to."""
+    return torch.compiler.is_exporting() and (torch.compiler.is_dynamo_compiling() or torch.onnx.is_in_onnx_export())
+
+
+def exported_pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, dtype: torch.dtype) -> Tensor:
+    """Return the values of `image` on a lattice, in operations that ONNX has.
+
+    Raises
+    ------
+    TypeError
+        If the image is complex, or its samples are chosen as labels.
+    """
+    if image.is_complex():
+        raise TypeError("onnx: images of complex numbers cannot be exported; give the real and the imaginary part")
+    if INTERPOLATIONS["label"] in plan.interpolation:
+        raise TypeError("onnx: interpolation='label' cannot be exported; choose 'nearest'")
+    if _is_grid_sample(image, lattice, plan, dtype):
+        return _grid_sample(image, geometry, lattice, plan)
+    wide = image if image.is_floating_point() else image.to(torch.float32)
+    return composite.cast(composite.pull(wide, geometry, lattice, plan), dtype)
+
+
+def _is_grid_sample(image: Tensor, lattice: Lattice, plan: Plan, dtype: torch.dtype) -> bool:
+    """Whether `grid_sample` on two axes gives the same values."""
+    kinds = set(zip(plan.interpolation, plan.parameter, strict=True))
+    return (
+        len(lattice.shape) == plan.ndim == 2
+        and kinds in ({(INTERPOLATIONS["linear"], 0.0)}, {(INTERPOLATIONS["cubic"], -0.75)})
+        and len(set(plan.border)) == 1
+        and plan.border[0] in _PADDINGS
+        and not plan.crop
+        and (plan.border[0] != BORDERS["constant"] or set(plan.fill) == {0})
+        and image.dtype == dtype == torch.float32
+    )
+
+
+def _grid_sample(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
+    padding, at_centers = _PADDINGS[plan.border[0]]
+    index = coordinates(geometry, lattice, torch.float32).reshape(-1, *lattice.shape, 2)
+    size = index.new_tensor(image.shape[2:])
+    grid = (2 * index / (size - 1) - 1 if at_centers else (2 * index + 1) / size - 1).flip(-1)
+    batch = max(len(image), len(grid))
+    mode = "bilinear" if plan.interpolation[0] == INTERPOLATIONS["linear"] else "bicubic"
+    image, grid = image.expand(batch, -1, -1, -1), grid.expand(batch, -1, -1, -1)
+    return F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=at_centers)

@@ -1,0 +1,108 @@
+"""torch.onnx.export of modules that warp: onnxruntime gives what we give."""
+
+import numpy as np
+import pytest
+
+import pullback as pb
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+onnxruntime = pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx")
+
+
+class Warp(torch.nn.Module):
+    def __init__(self, build, shape=None, **options):
+        super().__init__()
+        self.build, self.shape, self.options = build, shape, options
+
+    def forward(self, image, parameters):
+        return pb.warp(image, self.build(parameters), self.shape, **self.options)
+
+
+def hold(module, *inputs, operator=None, tolerance=1e-5):
+    """Export, run, compare; and look for an operator in the graph."""
+    with torch.no_grad():
+        wanted = module(*inputs)
+    program = torch.onnx.export(module.eval(), inputs, dynamo=True, opset_version=20, verbose=False)
+    model = program.model_proto
+    kinds = {node.op_type for node in model.graph.node}
+    domains = {node.domain for node in model.graph.node}
+    assert domains <= {"", "ai.onnx"}, domains
+    if operator is not None:
+        assert ("GridSample" in kinds) == (operator == "GridSample")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+    (found,) = session.run(None, {name: value.numpy() for name, value in zip(names, inputs, strict=False)})
+    np.testing.assert_allclose(found, wanted.numpy(), rtol=0, atol=tolerance)
+
+
+IMAGE = torch.rand(2, 3, 11, 14, generator=torch.Generator().manual_seed(0))
+MATRIX = torch.tensor([[0.913, 0.217, 1.031], [-0.107, 1.109, 0.713]])  # nothing lies half-way between samples
+NEAR = torch.tensor([[0.9, 0.2, 0.1], [-0.1, 1.1, 0.07]])
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "border", "operator"),
+    [
+        ("linear", "constant", "GridSample"),
+        ("linear", "edge", "GridSample"),
+        ("linear", "reflect", "GridSample"),
+        ("linear", "symmetric", "GridSample"),
+        ("linear", "wrap", "Gather"),
+        ("nearest", "constant", "Gather"),
+        ("cubic", "edge", "Gather"),
+        (pb.Cubic(-0.75), "edge", "GridSample"),
+        ("spline3", "reflect", "Gather"),
+        ("lanczos3", "symmetric", "Gather"),
+        ("mitchell", "constant", "Gather"),
+    ],
+    ids=str,
+)
+def test_every_mode(interpolation, border, operator):
+    hold(Warp(pb.Affine, interpolation=interpolation, border=border), IMAGE, MATRIX, operator=operator)
+
+
+@pytest.mark.parametrize("options", [dict(fill=0.5), dict(extent="crop"), dict(fill=[0.1, 0.2, 0.3])], ids=str)
+def test_fill(options):
+    hold(Warp(pb.Affine, **options), IMAGE, MATRIX, operator="Gather")
+
+
+@pytest.mark.parametrize("frame", ["centered", "normalized"])
+@pytest.mark.parametrize(
+    ("build", "parameters"),
+    [
+        (pb.Affine, NEAR),
+        (pb.Affine, NEAR.repeat(2, 1, 1)),
+        (pb.Translation, torch.tensor([0.2, -0.3])),
+        (pb.Projective.from_parameters, torch.cat([NEAR, torch.tensor([[0.1, 0.2, 1.0]])])),
+        (pb.FreeForm, 0.3 * torch.rand(5, 6, 2)),
+        (pb.Displacement, 0.3 * torch.rand(9, 10, 2)),
+    ],
+    ids=["affine", "batch", "translation", "projective", "free-form", "displacement"],
+)
+def test_every_family(build, parameters, frame):
+    hold(Warp(build, (9, 10), frame=frame), IMAGE, parameters, operator="GridSample")
+
+
+def test_a_volume():
+    matrix = torch.eye(3, 4) + 0.1
+    hold(Warp(pb.Affine), torch.rand(1, 2, 5, 6, 7), matrix, operator="Gather")
+
+
+def test_a_spatial_transformer():
+    localization = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(320, 8))
+    hold(pb.nn.SpatialTransformer(localization), torch.rand(4, 1, 16, 20), operator="GridSample")
+
+
+@pytest.mark.parametrize(
+    "image", [torch.zeros(1, 8, 9, dtype=torch.complex64), torch.zeros(1, 8, 9, dtype=torch.uint8)]
+)
+def test_what_cannot_be_exported_is_named(image):
+    module = Warp(pb.Affine, interpolation="linear" if image.is_complex() else "label")
+    with pytest.raises(Exception) as caught:
+        torch.onnx.export(module, (image, MATRIX), dynamo=True, verbose=False)
+    said, error = "", caught.value
+    while error is not None:
+        said, error = said + str(error), error.__cause__ or error.__context__
+    assert "cannot be exported" in said
