@@ -311,10 +311,10 @@ def with_coordinates(random, batch, spatial, options):
     return laid_out(random, x), points
 
 
-def transform_of(random, ndim, spatial, frame, *, hostile=True):
+def transform_of(random, ndim, spatial, output, frame, *, hostile=True):
     batch = () if random.random() < 0.6 else (int(random.integers(1, 4)),)
     kind = random.random()
-    scale = np.array(spatial)[..., None] if frame == "index" else 1.0
+    scale = np.array(spatial)[..., None] if frame == "index" else np.ones((ndim, 1))
     linear = np.eye(ndim) + random.uniform(-0.6, 0.6, (*batch, ndim, ndim)) * random.choice([0, 0.02, 1, 1, 3])
     offset = random.uniform(-0.4, 0.4, (*batch, ndim, 1)) * scale * random.choice([0, 1, 1, 3])
     if kind < 0.3:  # neighbours stay neighbours
@@ -322,7 +322,17 @@ def transform_of(random, ndim, spatial, frame, *, hostile=True):
     matrix = np.concatenate([linear, offset], axis=-1)
     if kind > 0.94:
         return pb.Translation(offset[..., 0])
-    return pb.Affine(strange(random, matrix) if hostile else matrix)
+    anything = (lambda values: strange(random, values)) if hostile else (lambda values: values)
+    if kind > 0.8:
+        last = random.uniform(-1, 1, (*batch, 1, ndim)) / np.maximum(scale if frame == "index" else 1, 1).T
+        last = np.concatenate([last, np.ones((*batch, 1, 1))], axis=-1)
+        return pb.Projective(anything(np.concatenate([matrix, last], axis=-2)))
+    if kind > 0.6 and min(output) > 0:
+        controls = tuple(int(random.integers(4, 9)) for _ in output)
+        vectors = (*batch, *(output if kind > 0.7 else controls), ndim)
+        field = anything(random.uniform(-0.3, 0.3, vectors) * scale[..., 0])
+        return pb.Displacement(field) if kind > 0.7 else pb.FreeForm(field)
+    return pb.Affine(anything(matrix))
 
 
 def mask_of(random, image, spatial):
@@ -358,7 +368,9 @@ def make_warp(random):
     options["antialias"] = options["interpolation"] != "label" and bool(random.random() < 0.2)
     options["shape"] = sides(random, ndim) if random.random() < 0.5 else None
     tiny = np.prod(spatial if options["shape"] is None else options["shape"]) <= 4
-    transform = transform_of(random, ndim, spatial, options["frame"], hostile=not options["antialias"] or tiny)
+    output = spatial if options["shape"] is None else options["shape"]
+    hostile = not options["antialias"] or tiny
+    transform = transform_of(random, ndim, spatial, output, options["frame"], hostile=hostile)
     options["channel_axis"] = channel_axis
     call = Call("warp", {"image": image, "transform": transform}, options, channels=channels)
     return reading(random, call, spatial, dtype)

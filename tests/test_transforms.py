@@ -16,34 +16,39 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 import pullback as pb
-from pullback.transforms import Affine, MatrixTransform, Similarity, Translation
+from pullback.transforms import Affine, Euclidean, MatrixTransform, Projective, Similarity, Translation
 
 torch = pytest.importorskip("torch")
 
-FAMILIES = (Translation, Similarity, Affine)
+FAMILIES = (Translation, Euclidean, Similarity, Affine, Projective)
 CASES = [(family, ndim) for family in FAMILIES for ndim in (1, 2, 3)]
 each_case = pytest.mark.parametrize(("family", "ndim"), CASES, ids=lambda v: getattr(v, "__name__", f"{v}d"))
 EPS = np.finfo(np.float64).eps
 
 
 def random_transform(family: Any, ndim: int, rng: np.random.Generator, batch: tuple[int, ...] = ()) -> MatrixTransform:
-    """Well-conditioned: scales within 0.5 to 2, angles up to 3 (below half a revolution in 3-D), offsets up to 10."""
+    """Well-conditioned: scales within 0.5 to 2, angles up to 3 (below half a revolution in 3-D), offsets up to 10.
+
+    The horizon of a projective map is some 1,000 away.
+    """
     offset = rng.uniform(-10, 10, (*batch, ndim))
     if family is Translation:
         return Translation(offset)
     scale = rng.uniform(0.5, 2, batch)
-    if family is Similarity:
+    if family in (Euclidean, Similarity):
         direction = rng.normal(size=(*batch, 3))
         direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
         angle = rng.uniform(-3, 3, batch)
-        return Similarity(
-            scale,
-            {1: None, 2: angle, 3: direction * angle[..., None]}[ndim] if batch or ndim != 3 else direction * angle,
-            offset,
-        )
+        turn = {1: None, 2: angle, 3: direction * np.expand_dims(angle, -1)}[ndim]
+        return Euclidean(turn, offset) if family is Euclidean else Similarity(scale, turn, offset)
     linear, _ = np.linalg.qr(rng.normal(size=(*batch, ndim, ndim)))
     linear = linear * rng.uniform(0.5, 2, (*batch, 1, ndim))
-    return Affine(np.concatenate([linear, offset[..., None]], -1))
+    affine = Affine(np.concatenate([linear, offset[..., None]], -1))
+    if family is Affine:
+        return affine
+    matrix = affine.homogeneous.copy()
+    matrix[..., -1, :-1] = rng.uniform(-5e-4, 5e-4, (*batch, ndim))
+    return Projective(matrix)
 
 
 def seeds() -> Any:
@@ -62,7 +67,7 @@ def test_quarter_turns_about_the_middle_are_rot90_bit_for_bit(side, turns):
     np.testing.assert_array_equal(turned, np.rot90(image, turns))
 
 
-@pytest.mark.parametrize("family", [Affine, Similarity])
+@pytest.mark.parametrize("family", [Affine, Similarity, Euclidean])
 def test_quarter_turn_of_a_non_square_image_in_the_centered_frame_is_rot90(family):
     image = np.random.default_rng(0).random((4, 7))
     turned = pb.warp(image, family.rotation(90), (7, 4), frame="centered", border="edge")
@@ -119,7 +124,7 @@ def test_rotation_vector_is_right_handed_in_x_y_z(rng):
     np.testing.assert_allclose(matrix, expected, atol=16 * EPS)
 
 
-@pytest.mark.parametrize("family", [Affine, Similarity])
+@pytest.mark.parametrize("family", [Affine, Similarity, Euclidean])
 def test_constructors_take_batches(family):
     degrees, centers = np.array([10.0, 20.0, 90.0]), np.arange(6.0).reshape(3, 2)
     batch = family.rotation(degrees, centers)
@@ -130,6 +135,8 @@ def test_constructors_take_batches(family):
     assert family.translation(centers).batch_shape == (3,)
     assert Similarity(degrees, None, centers[:1]).batch_shape == Similarity([1.0], None, centers).batch_shape == (3,)
     assert family.rotation(degrees, centers[:1]).batch_shape == family.rotation([1.0], centers).batch_shape == (3,)
+    if family is Euclidean:
+        return
     factors = degrees[:, None] if family is Affine else degrees
     np.testing.assert_array_equal(family.scaling(factors).matrix[2], 90.0 * np.eye(2, 3))
 
@@ -138,7 +145,8 @@ def test_constructors_take_batches(family):
 def test_identity_leaves_points_bit_for_bit(family, ndim):
     points = np.random.default_rng(0).normal(size=(6, ndim)) * 1e5
     np.testing.assert_array_equal(family.identity(ndim)(points), points)
-    np.testing.assert_array_equal(family.identity(ndim).matrix, np.eye(ndim, ndim + 1))
+    np.testing.assert_array_equal(family.identity(ndim).matrix[:ndim], np.eye(ndim, ndim + 1))
+    np.testing.assert_array_equal(family.identity(ndim).homogeneous, np.eye(ndim + 1))
 
 
 # ---- the group
@@ -209,9 +217,10 @@ def test_matrix_vjp_is_the_derivative(family, ndim, angle):
     """Against central differences and torch's autograd, on both sides of the series' limit (an angle of 0.5)."""
     rng = np.random.default_rng(0)
     transform = random_transform(family, ndim, rng, batch=(2,))
-    if family is Similarity and ndim > 1:
+    if family in (Euclidean, Similarity) and ndim > 1:
         turn = {2: np.full(2, angle), 3: np.full((2, 3), angle) / math.sqrt(3)}[ndim]
-        transform = Similarity(transform.scale, turn, transform.offset)
+        motion = Euclidean(turn, transform.offset)
+        transform = motion if family is Euclidean else Similarity(transform.scale, turn, transform.offset)
     grad = rng.normal(size=transform.matrix.shape)
     closed_form = transform.matrix_vjp(grad)
 
@@ -308,7 +317,7 @@ def test_low_precision_is_kept(dtype):
     np.testing.assert_array_equal((turn @ turn.inverse()).numpy().matrix, np.eye(2, 3))
 
 
-@pytest.mark.parametrize("family", [Affine, Similarity])
+@pytest.mark.parametrize("family", [Affine, Similarity, Euclidean])
 def test_autocast_leaves_transforms_in_full_precision(family):
     a, b = (family.rotation(torch.tensor([degrees]), torch.tensor([3.0, 4.0])) for degrees in (30.0, 17.0))
 
@@ -347,6 +356,9 @@ def test_transforms_are_immutable_and_survive_pickling(family, ndim):
     [
         (Translation([1, -0.0]), "Translation(offset=[1, 0])"),
         (Similarity(2, None, [3]), "Similarity(scale=2, translation=[3])"),
+        (Euclidean(None, [3]), "Euclidean(translation=[3])"),
+        (Euclidean(0.5, [3, 4]), "Euclidean(rotation=0.5, translation=[3, 4])"),
+        (Projective([[2, 0], [1, 4]]), "Projective([[2, 0], [1, 4]])"),
         (Similarity(2, 0.5, [3, 4]), "Similarity(scale=2, rotation=0.5, translation=[3, 4])"),
         (Affine.rotation(90), "Affine([[0, 1, 0], [-1, 0, 0]])"),
         (Affine.rotation([1.0, 2.0]), "Affine(batch of 2, 2-D, numpy)"),
@@ -372,6 +384,10 @@ ERRORS = {
     "angle of 3-D": (lambda: Similarity(1, 0.5, [0, 0, 0]), "give a rotation vector"),
     "angle of 1-D": (lambda: Similarity(1, 0.5, [0]), "pass rotation=None"),
     "unequal batches": (lambda: Similarity(np.ones(3), None, np.zeros((2, 2))), "batches of one length"),
+    "rigid count": (lambda: Euclidean.from_parameters(np.zeros(4)), "k = 1 in 1-D, 3 in 2-D or 6 in 3-D"),
+    "rigid angle": (lambda: Euclidean(0.5, [0, 0, 0]), "Euclidean: `rotation` has shape .* give a rotation vector"),
+    "rigid offset": (lambda: Euclidean(None, 1.0), "Euclidean: `translation` has shape"),
+    "rigid batches": (lambda: Euclidean(np.ones(3), np.zeros((2, 2))), "Euclidean: .*batches of one length"),
     "count": (lambda: Similarity.from_parameters(np.zeros(5)), "k = 2 in 1-D, 4 in 2-D or 7 in 3-D"),
     "ndim": (lambda: Affine.identity(4), "`ndim` is 4"),
     "axis": (lambda: Affine.rotation(30, axis=3), "`axis` is 3"),

@@ -39,8 +39,9 @@ Array = npt.NDArray[np.float64]
 _PRECISION = 1e-6
 # More sub-samples than this a pixel, and the steps grow longer than a sample: a shrink by 128 on two axes needs 255^2.
 _MOST_SUBSAMPLES = 2**16
-# Where the shrink varies, all pixels take as many passes as the one that shrinks the most, up to this shrink.
-_MOST_STEPS = 16
+# Where the shrink varies, the whole image takes as many passes as its pixel that shrinks the most, up to this number: a
+# shrink by 16 on two axes.
+_MOST_PASSES = 1024
 # How many values are read at once: few enough to stay in the cache, enough to outweigh a call.
 _VALUES_A_PASS = 2**16
 
@@ -76,12 +77,12 @@ def footprint_of(jacobian: Array) -> Footprint:
     return Footprint(np.where(steps > 1, index * step, 0.0) @ u.T, np.prod((steps - np.abs(index)) / steps**2, axis=-1))
 
 
-def _bounded(steps: Array) -> list[int]:
-    """Bound the numbers of steps on the axes so that there are not too many sub-samples."""
-    bound = _MOST_SUBSAMPLES
+def _bounded(steps: Array, most: int = _MOST_SUBSAMPLES) -> list[int]:
+    """Bound the numbers of steps on the axes so that there are not more than `most` sub-samples."""
+    bound = most
     while True:
         bounded = [int(min(m, bound)) for m in steps]
-        if math.prod(2 * m - 1 for m in bounded) <= _MOST_SUBSAMPLES:
+        if math.prod(2 * m - 1 for m in bounded) <= most:
             return bounded
         bound = bound * 7 // 8
 
@@ -262,7 +263,8 @@ def _varyingly(call: Call, transform: Any, frame: str) -> Call:
     jacobian = np.stack([_difference(points * scale, axis) for axis in range(1, points.ndim - 1)], axis=-1)
     finite = np.asarray(np.isfinite(jacobian).all(axis=(-2, -1)))
     u, s, _ = np.linalg.svd(np.where(finite[..., None, None], jacobian, 0))
-    steps = np.maximum(np.ceil(np.minimum(s, _MOST_STEPS) - _PRECISION), 1)
+    steps = np.maximum(np.ceil(np.minimum(s, _MOST_PASSES) - _PRECISION), 1)
+    steps = np.minimum(steps, _bounded(steps.reshape(-1, s.shape[-1]).max(axis=0), _MOST_PASSES))
     step = np.sqrt(np.maximum(s - 1, 0)) * np.sqrt(s + 1) / np.sqrt(np.maximum(steps**2 - 1, 1))
     if (steps == 1).all():
         return call

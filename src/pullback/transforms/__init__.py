@@ -9,9 +9,11 @@ from pullback.transforms.affine import Affine
 from pullback.transforms.base import MatrixTransform, Transform
 from pullback.transforms.chain import Chain
 from pullback.transforms.displacement import Deformation, Displacement
+from pullback.transforms.euclidean import Euclidean
 from pullback.transforms.free_form import FreeForm
 from pullback.transforms.projective import Projective
 from pullback.transforms.similarity import Similarity
+from pullback.transforms.storage import load
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 from pullback.transforms.translation import Translation
 from pullback.transforms.velocity import Velocity
@@ -21,6 +23,7 @@ __all__ = [
     "Chain",
     "Deformation",
     "Displacement",
+    "Euclidean",
     "FreeForm",
     "MatrixTransform",
     "Projective",
@@ -29,4 +32,5 @@ __all__ = [
     "Transform",
     "Translation",
     "Velocity",
+    "load",
 ]

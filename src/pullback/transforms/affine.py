@@ -21,12 +21,14 @@ from pullback.transforms.base import (
     offset_about,
     written,
 )
+from pullback.transforms.fitting import fitted_affine
+from pullback.transforms.world import Imported
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class Affine(MatrixTransform):
+class Affine(Imported, MatrixTransform):
     """An affine map, ``q = A p + t`` with the matrix ``[A | t]``.
 
     Parameters
@@ -46,6 +48,8 @@ class Affine(MatrixTransform):
     See Also
     --------
     Affine.rotation, Affine.scaling, Affine.shear, Affine.translation, Affine.identity
+    Affine.fit : The map nearest to pairs of points.
+    Affine.from_cv2, Affine.from_skimage, Affine.from_torch_theta : The matrices of other libraries.
 
     Examples
     --------
@@ -57,15 +61,16 @@ class Affine(MatrixTransform):
     Affine([[1, 0, 0], [0, 1, 0]])
     """
 
-    _generality = 2
+    _generality = 3
     _parameter_axes = 2
+    _fitted = staticmethod(fitted_affine)
 
     def __init__(self, matrix: Array) -> None:
         (matrix,) = as_arrays("Affine", matrix=matrix)
         shape = tuple(matrix.shape)
         if matrix.ndim not in (2, 3) or not 1 <= shape[-2] <= MAX_NDIM or shape[-1] != shape[-2] + 1:
             square = matrix.ndim in (2, 3) and shape[-1] == shape[-2] > 1
-            hint = "; leave out the last row of a homogeneous matrix" if square else ""
+            hint = "; leave out the last row of a homogeneous matrix, or use Affine.from_homogeneous" if square else ""
             raise ValueError(
                 f"Affine: `matrix` has shape {shape}; give (d, d + 1) or (N, d, d + 1) with d of 1, 2 or 3{hint}"
             )
@@ -260,6 +265,11 @@ class Affine(MatrixTransform):
         offset = apply_linear(self.matrix[..., :-1], other.matrix[..., -1]) + self.matrix[..., -1]
         return self._assembled(linear, offset)
 
+    @classmethod
+    def _from_homogeneous(cls, function: str, matrix: Array) -> Self:
+        _check_last_row(function, matrix)
+        return cls._holding(matrix[..., :-1, :] / matrix[..., -1:, -1:])
+
     def _widened(self) -> MatrixTransform:
         from pullback.transforms.projective import Projective
 
@@ -324,6 +334,20 @@ def _scaling_ndim(function: str, factors: Array, center: Array, ndim: int | None
     if count not in (1, ndim):
         raise ValueError(f"{function}: `factors` has shape {shape} but there are {ndim} axes; give one, or one an axis")
     return ndim
+
+
+def _check_last_row(function: str, matrix: Array) -> None:
+    rows = matrix[..., -1, :].reshape(-1, matrix.shape[-1])
+    rows = rows.detach().cpu().double().numpy() if is_tensor(rows) else rows
+    other = (rows[:, :-1] != 0).any(1) | (rows[:, -1] == 0) | ~np.isfinite(rows).all(1)
+    if other.any():
+        which = int(np.argmax(other))
+        place = f" of matrix {which} of the batch" if matrix.ndim == 3 else ""
+        wanted = ", ".join(["0"] * (rows.shape[1] - 1) + ["1"])
+        raise ValueError(
+            f"{function}: the last row{place} is {written(rows[which])}, and that of an affine map [{wanted}] or a "
+            "multiple of it; use Projective"
+        )
 
 
 def _check_invertible(transform: Affine) -> None:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, overload
 import numpy as np
 
 from pullback._plan import frame_of, is_reversed
+from pullback.transforms.fitting import Fitted
+from pullback.transforms.storage import Stored
+from pullback.transforms.world import Exported
 
 if TYPE_CHECKING:
     from typing import Self
@@ -24,7 +27,7 @@ Array: TypeAlias = Any
 MAX_NDIM = 3
 
 
-class Transform(ABC):
+class Transform(Stored, ABC):
     """A map of positions in the output to the positions in the input that they are read from.
 
     A transform is immutable and holds one array, `parameters`: float64 NumPy, or a tensor with its device, its dtype
@@ -189,8 +192,11 @@ class Transform(ABC):
         """Return the arguments of the constructor as text, for a transform on NumPy arrays without a batch axis."""
 
 
-class MatrixTransform(Transform):
-    """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``."""
+class MatrixTransform(Exported, Fitted, Transform):
+    """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``.
+
+    :class:`~pullback.transforms.Projective`, the widest family, has the last row as well: ``(..., d + 1, d + 1)``.
+    """
 
     lattice: ClassVar[str] = "affine"
 
@@ -204,7 +210,16 @@ class MatrixTransform(Transform):
 
     @property
     def homogeneous(self) -> Array:
-        """The matrix with the row (0, ..., 0, 1) below, ``(..., d + 1, d + 1)``."""
+        """The matrix with the row (0, ..., 0, 1) below, ``(..., d + 1, d + 1)``.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Translation
+        >>> Translation([1.0, 2.0]).homogeneous
+        array([[1., 0., 1.],
+               [0., 1., 2.],
+               [0., 0., 1.]])
+        """
         matrix = self.matrix
         xp = namespace(matrix)
         zero = xp.zeros_like(matrix[..., :1, :])
@@ -319,7 +334,7 @@ class MatrixTransform(Transform):
     def _check_gradient(self, grad_matrix: Array) -> Array:
         name = f"{type(self).__name__}.matrix_vjp"
         _, grad_matrix = as_arrays(name, parameters=self.parameters, grad_matrix=grad_matrix)
-        expected = (*self.batch_shape, self.ndim, self.ndim + 1)
+        expected = (*self.batch_shape, self.ndim + self._last_rows, self.ndim + 1)
         if tuple(grad_matrix.shape) != expected:
             raise ValueError(
                 f"{name}: `grad_matrix` has shape {tuple(grad_matrix.shape)}; give the matrix's, {expected}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,12 +22,14 @@ from pullback.transforms.base import (
     namespace,
     written,
 )
+from pullback.transforms.fitting import fitted_projective
+from pullback.transforms.world import Imported, facing_forward
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class Projective(MatrixTransform):
+class Projective(Imported, MatrixTransform):
     """A projective map (homography), ``q = (A p + t) / (c . p + w)`` with the matrix ``[[A, t], [c, w]]``.
 
     Parameters
@@ -45,12 +48,17 @@ class Projective(MatrixTransform):
     See Also
     --------
     Affine : The case of the last row (0, ..., 0, 1).
+    Projective.fit : The map through pairs of points, such as the corners of a page.
+    Projective.from_cv2, Projective.from_skimage : The matrices of other libraries.
 
     Notes
     -----
     A point whose denominator is not positive lies beyond the horizon: nothing is seen of it, its image is NaN, and what
     is read through it is ``fill``, with a gradient of zero. A matrix means the same map as its negative, so the
-    constructor turns the sign of one whose last entry, the denominator at the origin, is negative.
+    constructor turns the sign of one whose last entry, the denominator at the origin, is negative. Matrices that are
+    computed (:meth:`inverse`, :meth:`fit`, products) keep their sign, as do those of :meth:`from_parameters`: the
+    inverse takes every point that is seen back to where it was. In a product the denominators multiply, so that a
+    point beyond the horizons of both maps is seen.
 
     Examples
     --------
@@ -65,13 +73,13 @@ class Projective(MatrixTransform):
     """
 
     lattice: ClassVar[str] = "projective"
-    _generality = 3
+    _generality = 4
     _parameter_axes = 2
+    _last_rows = 1
+    _fitted = staticmethod(fitted_projective)
 
     def __init__(self, matrix: Array) -> None:
-        matrix = self._checked("Projective", matrix)
-        last = matrix[..., -1:, -1:]
-        self._hold(namespace(matrix).where(last < 0, -matrix, matrix))
+        self._hold(facing_forward(self._checked("Projective", matrix)))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
@@ -142,10 +150,13 @@ class Projective(MatrixTransform):
         column = np.broadcast_to(
             np.concatenate([points, np.ones_like(points[..., :1])], -1), (*on_rows.shape[:-1], self.ndim + 1)
         )
-        batch = on_rows.shape[:1] if self.batch_shape else ()
-        flat = (array.reshape(*batch, -1, self.ndim + 1) for array in (on_rows, column))
-        rows, columns = flat
-        return grad_points.reshape(points.shape), np.swapaxes(rows, -1, -2) @ columns
+        batch = on_rows.shape[: len(self.batch_shape)]
+        count = math.prod(on_rows.shape[len(batch) : -1])
+        rows, columns = (array.reshape(*batch, count, self.ndim + 1) for array in (on_rows, column))
+        grad_matrix = np.swapaxes(rows, -1, -2) @ columns
+        if batch and points.ndim == 1:
+            return grad_points.sum(0), grad_matrix
+        return _unspread(grad_points, points.shape), _unspread(grad_matrix, matrix.shape)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
         """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in the matrix, for NumPy."""
@@ -170,6 +181,10 @@ class Projective(MatrixTransform):
             matrix = matrix.float()
         inverse = self._holding(namespace(matrix).linalg.inv(matrix))
         return inverse if matrix is self.matrix else inverse.torch(dtype=self.matrix.dtype)
+
+    @classmethod
+    def _from_homogeneous(cls, function: str, matrix: Array) -> Self:
+        return cls(matrix)
 
     @classmethod
     def _checked(cls, function: str, matrix: Array) -> Array:
@@ -197,16 +212,6 @@ class Projective(MatrixTransform):
         in_front = denominator > 0
         return rows[..., :-1], matrix, 1 / xp.where(in_front, denominator, 1), in_front
 
-    def _check_gradient(self, grad_matrix: Array) -> Array:
-        name = "Projective.matrix_vjp"
-        _, grad_matrix = as_arrays(name, parameters=self.parameters, grad_matrix=grad_matrix)
-        if tuple(grad_matrix.shape) != tuple(self.matrix.shape):
-            raise ValueError(
-                f"{name}: `grad_matrix` has shape {tuple(grad_matrix.shape)}; give the matrix's, "
-                f"{tuple(self.matrix.shape)}"
-            )
-        return grad_matrix
-
     def _after(self, other: Self) -> Self:
         return self._holding(multiply(self.matrix, other.matrix))
 
@@ -215,6 +220,11 @@ class Projective(MatrixTransform):
 
     def _describe(self) -> str:
         return written(self.matrix)
+
+
+def _unspread(grad: Array, shape: Sequence[int]) -> Array:
+    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
+    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
 
 
 def _check_invertible(transform: Projective) -> None:

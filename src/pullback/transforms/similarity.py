@@ -21,6 +21,7 @@ from pullback.transforms.base import (
     spread,
     written,
 )
+from pullback.transforms.fitting import fitted_similarity
 from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
 
 if TYPE_CHECKING:
@@ -70,14 +71,15 @@ class Similarity(MatrixTransform):
     Similarity(scale=4, rotation=3.14159, translation=[2, 1])
     """
 
-    _generality = 1
+    _generality = 2
+    _fitted = staticmethod(fitted_similarity)
 
     def __init__(self, scale: Array, rotation: Array, translation: Array) -> None:
         given = {"scale": scale, "rotation": rotation, "translation": translation}
         arrays = as_arrays("Similarity", **{name: value for name, value in given.items() if value is not None})
         scale, rotation, offset = arrays if rotation is not None else (arrays[0], None, arrays[1])
-        _check_offset(offset)
-        rotation = _rotation_parameters(rotation, offset)
+        check_offset("Similarity", offset)
+        rotation = rotation_parameters("Similarity", rotation, offset)
         if scale.ndim > 1:
             raise ValueError(f"Similarity: `scale` has shape {tuple(scale.shape)}; give a number or (N,)")
         batch = check_batch("Similarity", 1, scale=scale[..., None], rotation=rotation, translation=offset)
@@ -112,15 +114,7 @@ class Similarity(MatrixTransform):
         >>> Similarity.rotation(90)
         Similarity(scale=1, rotation=1.5708, translation=[0, 0])
         """
-        name = "Similarity.rotation"
-        _, offset = offset_about(name, Affine.rotation(degrees, axis=axis).matrix[..., :-1], center)
-        (degrees,) = as_arrays(name, degrees=degrees)
-        angle = degrees * (math.pi / 180)
-        if axis is not None:
-            angle = namespace(angle).stack(
-                [angle if k == axis else namespace(angle).zeros_like(angle) for k in range(3)], -1
-            )
-        return cls(1.0, angle, offset)
+        return cls(1.0, *turn_about("Similarity.rotation", degrees, center, axis))
 
     @classmethod
     def scaling(cls, factor: Array, center: Array = None, *, ndim: int | None = None) -> Self:
@@ -224,26 +218,39 @@ class Similarity(MatrixTransform):
         return f"scale={written(self.scale)}, {turn}translation={written(self.offset)}"
 
 
-def _check_offset(offset: Array) -> None:
+def turn_about(function: str, degrees: Array, center: Array, axis: int | None) -> tuple[Array, Array]:
+    """Return the turn in radians, ``(...)`` or ``(..., 3)``, and the offset of a rotation about a centre."""
+    _, offset = offset_about(function, Affine.rotation(degrees, axis=axis).matrix[..., :-1], center)
+    (degrees,) = as_arrays(function, degrees=degrees)
+    angle = degrees * (math.pi / 180)
+    if axis is not None:
+        angle = namespace(angle).stack(
+            [angle if k == axis else namespace(angle).zeros_like(angle) for k in range(3)], -1
+        )
+    return angle, offset
+
+
+def check_offset(function: str, offset: Array) -> None:
+    """Refuse a translation that has not one number an axis."""
     if offset.ndim not in (1, 2) or offset.shape[-1] not in TURN_SIZES:
         raise ValueError(
-            f"Similarity: `translation` has shape {tuple(offset.shape)}; give (d,) or (N, d) with d of 1, 2 or 3"
+            f"{function}: `translation` has shape {tuple(offset.shape)}; give (d,) or (N, d) with d of 1, 2 or 3"
         )
 
 
-def _rotation_parameters(rotation: Array, offset: Array) -> Array:
+def rotation_parameters(function: str, rotation: Array, offset: Array) -> Array:
     """Return `rotation` as ``(..., 0)``, ``(..., 1)`` or ``(..., 3)``, whichever the dimension of `offset` asks for."""
     ndim = offset.shape[-1]
     count = TURN_SIZES[ndim]
     if rotation is None:
         return namespace(offset).zeros_like(offset[..., :count])
     if ndim == 1:
-        raise ValueError("Similarity: `rotation` is given but `translation` is 1-D; pass rotation=None")
+        raise ValueError(f"{function}: `rotation` is given but `translation` is 1-D; pass rotation=None")
     rotation = rotation[..., None] if ndim == 2 else rotation
     if rotation.ndim not in (1, 2) or rotation.shape[-1] != count:
         shape = tuple(rotation.shape[:-1] if ndim == 2 else rotation.shape)
         wanted = "an angle, () or (N,)" if ndim == 2 else "a rotation vector, (3,) or (N, 3)"
-        raise ValueError(f"Similarity: `rotation` has shape {shape} but `translation` is {ndim}-D; give {wanted}")
+        raise ValueError(f"{function}: `rotation` has shape {shape} but `translation` is {ndim}-D; give {wanted}")
     return rotation
 
 

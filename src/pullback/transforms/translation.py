@@ -17,7 +17,8 @@ from pullback.transforms.base import (
     namespace,
     written,
 )
-from pullback.transforms.similarity import Similarity
+from pullback.transforms.euclidean import Euclidean
+from pullback.transforms.fitting import fitted_translation
 
 if TYPE_CHECKING:
     from typing import Self
@@ -52,6 +53,7 @@ class Translation(MatrixTransform):
     """
 
     _generality = 0
+    _fitted = staticmethod(fitted_translation)
 
     def __init__(self, offset: Array) -> None:
         (offset,) = as_arrays("Translation", offset=offset)
@@ -99,8 +101,8 @@ class Translation(MatrixTransform):
     def _after(self, other: Self) -> Self:
         return self._holding(self.offset + other.offset)
 
-    def _widened(self) -> Similarity:
-        return Similarity(1.0, None, self.offset)
+    def _widened(self) -> Euclidean:
+        return Euclidean(None, self.offset)
 
     def _describe(self) -> str:
         return f"offset={written(self.offset)}"

@@ -1,0 +1,173 @@
+"""Rigid motions: a turn and a translation, ``q = R p + offset``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pullback._plan import constant
+from pullback.transforms.base import (
+    Array,
+    MatrixTransform,
+    apply_linear,
+    as_arrays,
+    check_batch,
+    check_ndim,
+    namespace,
+    spread,
+    written,
+)
+from pullback.transforms.fitting import fitted_euclidean
+from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
+from pullback.transforms.similarity import Similarity, check_offset, rotation_parameters, turn_about
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# Number of axes by number of parameters: rotation (0, 1 or 3), translation (1, 2 or 3).
+_NDIM_OF_COUNT = {1: 1, 3: 2, 6: 3}
+
+
+class Euclidean(MatrixTransform):
+    """A rigid motion, ``q = R p + offset``: rotation and translation, which keep all distances.
+
+    Parameters
+    ----------
+    rotation : array_like or Tensor, or None for no turn
+        1-D: None. 2-D: the angle in radians, ``()`` or ``(N,)``; positive angles turn the *picture*
+        counter-clockwise on the screen (y down, x right). 3-D: the rotation vector, ``(3,)`` or ``(N, 3)``, axis times
+        angle in radians, its components in the order of the array axes (z, y, x); as in
+        :class:`~pullback.transforms.Similarity`.
+    translation : array_like or Tensor, shape (d,) or (N, d)
+        The offset in the order of the array axes.
+
+    Attributes
+    ----------
+    parameters : ndarray or Tensor, shape (..., k)
+        ``[rotation..., translation...]``, k = 1 in 1-D, 3 in 2-D, 6 in 3-D.
+    angle, offset : ndarray or Tensor
+        The two parts of it, ``(...)`` (``(..., 3)`` in 3-D, ``(..., 0)`` in 1-D) and ``(..., d)``.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+    TypeError
+        If an argument does not hold real numbers.
+
+    Examples
+    --------
+    >>> import math
+    >>> from pullback.transforms import Euclidean
+    >>> turn = Euclidean(math.pi / 2, [0.0, 1.0])
+    >>> turn([3.0, 4.0]).round(6)
+    array([ 4., -2.])
+    >>> turn @ turn
+    Euclidean(rotation=3.14159, translation=[1, 1])
+    """
+
+    _generality = 1
+    _fitted = staticmethod(fitted_euclidean)
+
+    def __init__(self, rotation: Array, translation: Array) -> None:
+        given = {"rotation": rotation, "translation": translation}
+        arrays = as_arrays("Euclidean", **{name: value for name, value in given.items() if value is not None})
+        rotation, offset = arrays if rotation is not None else (None, arrays[0])
+        check_offset("Euclidean", offset)
+        rotation = rotation_parameters("Euclidean", rotation, offset)
+        batch = check_batch("Euclidean", 1, rotation=rotation, translation=offset)
+        parts = (rotation, offset)
+        self._hold(namespace(offset).concatenate([spread(part, (*batch, part.shape[-1])) for part in parts], -1))
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the rigid motion with `parameters`, ``[rotation..., translation...]``, ``(..., k)``."""
+        (parameters,) = as_arrays("Euclidean.from_parameters", parameters=parameters)
+        if parameters.ndim not in (1, 2) or parameters.shape[-1] not in _NDIM_OF_COUNT:
+            raise ValueError(
+                f"Euclidean.from_parameters: `parameters` has shape {tuple(parameters.shape)}; "
+                "give (k,) or (N, k) with k = 1 in 1-D, 3 in 2-D or 6 in 3-D"
+            )
+        return cls._holding(parameters)
+
+    @classmethod
+    def identity(cls, ndim: int) -> Self:
+        """Return the rigid motion in `ndim` dimensions that leaves every point where it is."""
+        return cls(None, np.zeros(check_ndim("Euclidean.identity", ndim)))
+
+    @classmethod
+    def rotation(cls, degrees: Array, center: Array = None, axis: int | None = None) -> Self:
+        """Return a rotation; the arguments are those of :meth:`Affine.rotation`.
+
+        The angle is kept in radians, so that a quarter turn is exact to rounding only; `Affine.rotation` is exact.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Euclidean
+        >>> Euclidean.rotation(90, center=(4.0, 4.0))
+        Euclidean(rotation=1.5708, translation=[0, 8])
+        """
+        return cls(*turn_about("Euclidean.rotation", degrees, center, axis))
+
+    @classmethod
+    def translation(cls, offset: Array) -> Self:
+        """Return the translation by `offset`, ``(d,)`` or ``(N, d)``.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Euclidean
+        >>> Euclidean.translation([1.0, 2.0])
+        Euclidean(rotation=0, translation=[1, 2])
+        """
+        return cls(None, offset)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, d."""
+        return _NDIM_OF_COUNT[constant(self.parameters.shape[-1])]
+
+    @property
+    def angle(self) -> Array:
+        """2-D: the angle in radians, ``(...)``; 3-D: the rotation vector, ``(..., 3)``; 1-D: empty, ``(..., 0)``."""
+        return self._turn[..., 0] if self.ndim == 2 else self._turn
+
+    @property
+    def offset(self) -> Array:
+        """The translation, ``(..., d)``."""
+        return self.parameters[..., -self.ndim :]
+
+    @property
+    def _turn(self) -> Array:
+        return self.parameters[..., : TURN_SIZES[self.ndim]]
+
+    @property
+    def matrix(self) -> Array:
+        """The matrix ``[R | offset]``, ``(..., d, d + 1)``."""
+        return namespace(self.parameters).concatenate([rotation_matrix(self._turn), self.offset[..., None]], -1)
+
+    def matrix_vjp(self, grad_matrix: Array) -> Array:
+        """Pull a gradient in the matrix back to the parameters; see :meth:`MatrixTransform.matrix_vjp`."""
+        grad_matrix = self._check_gradient(grad_matrix)
+        grad_turn = rotation_vjp(self._turn, grad_matrix[..., :-1])
+        return namespace(grad_matrix).concatenate([grad_turn, grad_matrix[..., -1]], -1)
+
+    def inverse(self) -> Self:
+        """Return the rigid motion that undoes this one, in closed form."""
+        return self._packed(-self._turn, -apply_linear(rotation_matrix(-self._turn), self.offset))
+
+    def _after(self, other: Self) -> Self:
+        offset = apply_linear(rotation_matrix(self._turn), other.offset) + self.offset
+        return self._packed(composed_turn(self._turn, other._turn), offset)
+
+    @classmethod
+    def _packed(cls, turn: Array, offset: Array) -> Self:
+        return cls._holding(namespace(offset).concatenate([turn, offset], -1))
+
+    def _widened(self) -> Similarity:
+        scale = namespace(self.parameters).ones_like(self.offset[..., :1])
+        return Similarity._holding(namespace(self.parameters).concatenate([scale, self.parameters], -1))
+
+    def _describe(self) -> str:
+        turn = f"rotation={written(self.angle)}, " if self.ndim > 1 else ""
+        return f"{turn}translation={written(self.offset)}"

@@ -1,0 +1,298 @@
+"""Transforms in files: JSON for a few numbers that people may want to read, npz for many.
+
+Both hold one description, a tree of families and of the arguments that make them again, which are those of pickling
+(:meth:`object.__reduce__`) under their names::
+
+    {"format": "pullback transform", "version": 1, "family": "Translation",
+     "arguments": {"parameters": {"shape": [2], "values": [1.0, 2.0]}}}
+
+In JSON, arrays are written out. A float is the shortest text that reads back as the same float64 (its ``repr``), and
+those that JSON does not know are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. In npz, the description is the text
+``description.npy``, in which an array is the name of another member: ``{"member": "array_0"}``. Neither holds code,
+nor is any run to read it: a family is looked up by its name among the subclasses of
+:class:`~pullback.transforms.Transform`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pullback.transforms import base
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pullback.transforms.base import Transform
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
+Array: TypeAlias = npt.NDArray[np.float64]
+
+FORMAT = "pullback transform"
+VERSION = 1
+
+# More numbers than this are no text to read, and take a third of the room in npz.
+_MOST_NUMBERS_AS_TEXT = 1000
+_ZIP = b"PK\x03\x04"
+
+
+class Stored:
+    """A transform that can be written to a file and read back."""
+
+    def save(self, path: StrPath) -> None:
+        """Write this transform to a file, from which :meth:`load` reads it back bit for bit.
+
+        Parameters
+        ----------
+        path : str or path
+            Where to; the end of the name says how. ``.json``: text, for a transform of at most 1,000 numbers.
+            ``.npz``: NumPy's archive, for any. A file that is there is replaced.
+
+        Raises
+        ------
+        ValueError
+            If `path` ends in something else, or the transform is too large for JSON.
+        TypeError
+            If the family is one that :meth:`load` would not find, such as a class with the name of another.
+
+        Notes
+        -----
+        Tensors are cut off from their autograd graph and written as float64 arrays, which hold every narrower float.
+        NaN and infinities are kept.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from pullback.transforms import Transform, Translation
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "step.json")
+        ...     Translation([1.0, 2.0]).save(path)
+        ...     Transform.load(path)
+        Translation(offset=[1, 2])
+        """
+        name = f"{type(self).__name__}.save"
+        suffix = Path(path).suffix.lower()
+        if suffix not in (".json", ".npz"):
+            raise ValueError(f"{name}: `path` ends in {suffix!r}; give a name that ends in '.json' or '.npz'")
+        arrays: list[Array] = []
+        description = {"format": FORMAT, "version": VERSION, **_described(name, self, arrays)}
+        if suffix == ".json":
+            count = sum(array.size for array in arrays)
+            if count > _MOST_NUMBERS_AS_TEXT:
+                raise ValueError(
+                    f"{name}: the transform has {count} numbers; as JSON, write at most {_MOST_NUMBERS_AS_TEXT}, "
+                    "or give a `path` that ends in '.npz'"
+                )
+            Path(path).write_text(json.dumps(_spelled_out(description, arrays), indent=1, allow_nan=False) + "\n")
+        else:
+            members: dict[str, Any] = {f"array_{k}": array for k, array in enumerate(arrays)}
+            with open(path, "wb") as file:
+                np.savez(file, description=np.array(json.dumps(description, allow_nan=False)), **members)
+
+    @classmethod
+    def load(cls, path: StrPath) -> Self:
+        """Read a transform from a file that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            The file. What it holds says whether it is JSON or npz, not its name.
+
+        Returns
+        -------
+        Transform
+            On float64 NumPy arrays, of the family that was saved; :meth:`Transform.torch` makes tensors of them.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, was written by something else or by a later version, holds a family that is not
+            known here, or one that is not of the class that `load` is called on: ``Transform.load`` takes them all,
+            ``Affine.load`` only an affine map.
+        OSError
+            If there is no such file.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from pullback.transforms import Transform, Velocity
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "flow.npz")
+        ...     Velocity(np.zeros((20, 30, 2)), steps=5).save(path)
+        ...     Transform.load(path).steps
+        5
+        """
+        transform = _load(f"{cls.__name__}.load", path)
+        if not isinstance(transform, cls):
+            raise ValueError(
+                f"{cls.__name__}.load: {os.fspath(path)!r} holds a transform of the family {type(transform).__name__}; "
+                "load it by that class, or by Transform"
+            )
+        return transform
+
+
+def load(path: StrPath) -> Transform:
+    """Read a transform of any family from a file; see :meth:`Transform.load <Stored.load>`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pullback.transforms import Affine, load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "turn.json")
+    ...     Affine.rotation(90).save(path)
+    ...     load(path)
+    Affine([[0, 1, 0], [-1, 0, 0]])
+    """
+    return _load("load", path)
+
+
+def _families() -> dict[str, type[Transform]]:
+    """Return the families by name; no later class takes the name of one of pullback's own."""
+    families: dict[str, type[Transform]] = {}
+    for family in _concrete(base.Transform):
+        if family.__module__.startswith("pullback.") or not _is_own(families.get(family.__name__)):
+            families[family.__name__] = family
+    return families
+
+
+def _concrete(family: type[Any]) -> Iterator[type[Transform]]:
+    for subclass in family.__subclasses__():
+        if not inspect.isabstract(subclass):
+            yield subclass
+        yield from _concrete(subclass)
+
+
+def _is_own(family: type[Transform] | None) -> bool:
+    return family is not None and family.__module__.startswith("pullback.")
+
+
+def _maker(family: type[Transform]) -> Callable[..., Transform]:
+    """Return what makes a transform of a family from the arguments that it is pickled with."""
+    return family.from_parameters if family.__reduce__ is base.Transform.__reduce__ else family
+
+
+def _described(name: str, transform: Any, arrays: list[Array]) -> dict[str, Any]:
+    """Return the family and the arguments of a transform, and put the arrays among them at the end of `arrays`."""
+    family = type(transform)
+    maker, arguments = transform.numpy().__reduce__()
+    if _families().get(family.__name__) is not family or maker != _maker(family):
+        raise TypeError(
+            f"{name}: {family.__module__}.{family.__name__} could not be loaded again; its name must be its own, and "
+            "it must be pickled as a call of the class"
+        )
+    named = inspect.signature(maker).bind(*arguments).arguments
+    return {
+        "family": family.__name__,
+        "arguments": {key: _described_value(name, value, arrays) for key, value in named.items()},
+    }
+
+
+def _described_value(name: str, value: Any, arrays: list[Array]) -> Any:
+    if isinstance(value, base.Transform):
+        return _described(name, value, arrays)
+    if isinstance(value, tuple | list):
+        return [_described_value(name, part, arrays) for part in value]
+    if isinstance(value, np.ndarray):
+        arrays.append(np.asarray(value, np.float64))
+        return {"member": f"array_{len(arrays) - 1}"}
+    if isinstance(value, bool | int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return _spelled(float(value))
+    raise TypeError(f"{name}: an argument is {type(value).__name__}; only arrays, numbers and transforms can be saved")
+
+
+def _spelled(value: float) -> float | str:
+    return value if math.isfinite(value) else repr(value)
+
+
+def _spelled_out(description: Any, arrays: list[Array]) -> Any:
+    """Return a description with its arrays in it."""
+    if isinstance(description, list):
+        return [_spelled_out(part, arrays) for part in description]
+    if not isinstance(description, dict):
+        return description
+    if "member" in description:
+        array = arrays[int(description["member"].removeprefix("array_"))]
+        return {"shape": list(array.shape), "values": [_spelled(value) for value in array.ravel().tolist()]}
+    return {key: _spelled_out(part, arrays) for key, part in description.items()}
+
+
+def _load(name: str, path: StrPath) -> Transform:
+    file = Path(path)
+    content = file.read_bytes()
+    where = f"{name}: {os.fspath(path)!r}"
+    try:
+        description, members = _read_archive(content) if content.startswith(_ZIP) else (json.loads(content), {})
+    except (ValueError, OSError, KeyError, EOFError, RecursionError, NotImplementedError, *_DAMAGES) as error:
+        raise ValueError(f"{where} is damaged, or no file of a transform ({error})") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ValueError(f"{where} is no file of a transform; give one that Transform.save wrote")
+    version = description.get("version")
+    if version != VERSION:
+        raise ValueError(f"{where} has version {version!r} of the format, but this pullback reads version {VERSION}")
+    return _made(where, description, members)
+
+
+_DAMAGES = (zipfile.BadZipFile, zlib.error)
+
+
+def _read_archive(content: bytes) -> tuple[Any, dict[str, Array]]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        members = {key: archive[key] for key in archive.files}
+    return json.loads(str(members.pop("description"))), members
+
+
+def _made(where: str, description: Any, members: dict[str, Array]) -> Transform:
+    """Return the transform of a description."""
+    try:
+        name, arguments = description["family"], description["arguments"]
+        family = _families().get(name)
+        if family is None:
+            raise _UnknownFamilyError(
+                f"{where} holds a transform of the family {name!r}, which is not known here; known are "
+                f"{', '.join(sorted(_families()))}"
+            )
+        maker = _maker(family)
+        values = {key: _value(where, value, members) for key, value in arguments.items()}
+        several = [p.name for p in inspect.signature(maker).parameters.values() if p.kind is p.VAR_POSITIONAL]
+        parts = [part for key in several for part in values.pop(key)]
+        return maker(*parts, **values)
+    except _UnknownFamilyError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"{where} is damaged ({error})") from None
+
+
+class _UnknownFamilyError(ValueError):
+    """A family that no class has, somewhere in a description."""
+
+
+def _value(where: str, description: Any, members: dict[str, Array]) -> Any:
+    if isinstance(description, list):
+        return [_value(where, part, members) for part in description]
+    if isinstance(description, str):
+        return float(description)
+    if not isinstance(description, dict):
+        return description
+    if "family" in description:
+        return _made(where, description, members)
+    if "member" in description:
+        return members[description["member"]]
+    return np.array([float(value) for value in description["values"]]).reshape(description["shape"])
