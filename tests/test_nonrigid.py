@@ -6,6 +6,7 @@ import math
 import pickle
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -964,3 +965,16 @@ TYPE_ERRORS = {
 def test_wrong_types_are_refused(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize("family", [Displacement, Velocity])
+def test_folds_are_warned_of_on_request(family):
+    random = np.random.default_rng(0)
+    rough = family(random.uniform(-9, 9, (12, 13, 2)))
+    count = rough.folds()
+    assert count > 0
+    with pytest.warns(RuntimeWarning, match=f"{family.__name__}: the map folds at {count} pixels"):
+        assert rough.folds(warn=True) == count
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert family.identity((12, 13)).folds(warn=True) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -185,13 +186,15 @@ class LatticeField(Deformation):
         grad_read = grad_read[..., ::-1] if is_reversed(frame) else grad_read
         return (unspread(grad, grad_read.shape) + grad_read).reshape(points.shape), grad_field
 
-    def folds(self, shape: Sequence[int] | None = None, frame: str = "index") -> Any:
+    def folds(self, shape: Sequence[int] | None = None, frame: str = "index", *, warn: bool = False) -> Any:
         """Count the pixels of an output at which the map turns its surroundings inside out.
 
         Parameters
         ----------
         shape, frame : optional
             As in a call.
+        warn : bool
+            Whether to warn, with the count, where there are any.
 
         Returns
         -------
@@ -201,7 +204,7 @@ class LatticeField(Deformation):
         """
         shape, frame = self._extent(f"{type(self).__name__}.folds", shape, frame)
         jacobian = self.numpy().jacobian(lattice_of(self, shape, frame), shape=shape, frame=frame)
-        return count_folds(jacobian, self.ndim)
+        return count_folds(type(self).__name__, jacobian, self.ndim, warn)
 
     @classmethod
     def _checked(cls, field: Array) -> Array:
@@ -456,8 +459,11 @@ def unspread(grad: Array, shape: Sequence[int]) -> Array:
     return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
 
 
-def count_folds(jacobian: Array, ndim: int) -> Any:
+def count_folds(name: str, jacobian: Array, ndim: int, warn: bool) -> Any:
     """Return at how many points each transform's Jacobian, ``(..., *lattice, d, d)``, has no positive determinant."""
     with np.errstate(invalid="ignore"):
         count = (~(np.linalg.det(jacobian) > 0)).sum(tuple(range(-ndim, 0)))
-    return count if count.ndim else int(count)
+    result = count if count.ndim else int(count)
+    if warn and np.any(count):
+        warnings.warn(f"{name}: the map folds at {result} pixels", RuntimeWarning, stacklevel=3)
+    return result

@@ -23,6 +23,8 @@ from pullback.transforms.displacement import (
     check_extent,
     check_field,
     check_vjp,
+    count_folds,
+    lattice_of,
 )
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 
@@ -323,8 +325,13 @@ class Velocity(Deformation):
         """Return the flow of the opposite velocity, which undoes this one up to the interpolation of the fields."""
         return self.with_parameters(-self.parameters)
 
-    def folds(self) -> Any:
+    def folds(self, *, warn: bool = False) -> Any:
         """Count the samples of the lattice at which the map turns its surroundings inside out.
+
+        Parameters
+        ----------
+        warn : bool
+            Whether to warn, with the count, where there are any.
 
         Returns
         -------
@@ -332,7 +339,9 @@ class Velocity(Deformation):
             See :meth:`Displacement.folds`. Above zero only where the velocity changes by so much from one sample to the
             next that `steps` squarings of linear pieces do not follow it.
         """
-        return self.numpy().displacement().folds()
+        displacement = self.numpy().displacement()
+        jacobian = displacement.jacobian(lattice_of(displacement, self.shape, "index"))
+        return count_folds("Velocity", jacobian, self.ndim, warn)
 
     def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
         return check_extent(function, self, self.shape if shape is None else shape, frame)
