@@ -7,6 +7,7 @@ import pytest
 from cases import KINDS, NDIMS, make
 
 import pullback as pb
+from pullback._plan import LATTICES, Lattice, frame_of, make_plan
 
 torch = pytest.importorskip("torch")
 
@@ -257,3 +258,17 @@ def test_complex_images():
     )
     for one, other in zip(ours, parts, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_opcheck_of_what_has_no_geometry_to_differentiate():
+    plan = make_plan(("spline3", "spline2"), ("reflect", "constant"), "blend", (0.5,))
+    frame = frame_of("index", (7, 9))
+    reading = reading_of(Lattice(LATTICES["given"], (11,), frame, frame), plan)
+    image = torch.rand(2, 3, 7, 9, dtype=torch.float64, requires_grad=True)
+    table = torch.tensor([0, 1, 3]), torch.rand(3, 2, dtype=torch.float64)
+    importance, points = torch.rand(2, 1, 11, dtype=torch.float64), 6 * torch.rand(2, 11, 2, dtype=torch.float64)
+    ops = torch.ops.pullback
+    for adjoint in (False, True):
+        torch.library.opcheck(ops.prefilter.default, (image, reading, adjoint))
+    torch.library.opcheck(ops.resample.default, (image, 1, *table, torch.float64))
+    torch.library.opcheck(ops.winners.default, (importance, points, (11,), reading, (7, 9)))
