@@ -270,5 +270,7 @@ def test_opcheck_of_what_has_no_geometry_to_differentiate():
     ops = torch.ops.pullback
     for adjoint in (False, True):
         torch.library.opcheck(ops.prefilter.default, (image, reading, adjoint))
-    torch.library.opcheck(ops.resample.default, (image, 1, *table, torch.float64))
+    for size in (None, 9):
+        axis = image if size is None else image[..., :3].detach().requires_grad_()
+        torch.library.opcheck(ops.resample.default, (axis, 1, *table, torch.float64, size))
     torch.library.opcheck(ops.winners.default, (importance, points, (11,), reading, (7, 9)))

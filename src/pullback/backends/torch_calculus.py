@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from pullback.backends import composite
-from pullback.backends._table import transposed
 from pullback.backends.onnx import exported_pull, is_exporting
 from pullback.backends.torch_operators import batch_size, call_of, library, plan_of, real_dtype, without_fill
 
@@ -126,13 +125,15 @@ def prefilter(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return coefficients
 
 
-def resample(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return weighted sums along an axis."""
+def resample(
+    image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: int | None = None
+) -> Tensor:
+    """Return weighted sums along an axis; with a `size`, by the transposed table, to an axis of so many samples."""
     if not _is_native(image):
         wide = image.to(real_dtype(image.dtype))
         return composite.cast(composite.resample(wide, axis, first, weight), dtype)
     call: Any = _Resample.apply if _is_transformed() else _operators.resample
-    values: Tensor = call(image, axis, first, weight, dtype)
+    values: Tensor = call(image, axis, first, weight, dtype, size)
     return values
 
 
@@ -272,16 +273,16 @@ def _prefilter_backward(ctx: Any, grad: Tensor) -> Any:
 
 
 def _save_resample(ctx: Any, inputs: Any, output: Any) -> None:
-    image, ctx.axis, first, weight, ctx.result = inputs
-    ctx.dtype, ctx.size = image.dtype, image.shape[2 + ctx.axis]
+    image, ctx.axis, first, weight, ctx.result, ctx.size = inputs
+    ctx.dtype, ctx.own = image.dtype, image.shape[2 + ctx.axis]
     ctx.save_for_backward(first, weight)
     ctx.save_for_forward(first, weight)
 
 
 def _resample_backward(ctx: Any, grad: Tensor) -> Any:
     first, weight = ctx.saved_tensors
-    first, weight = map(torch.from_numpy, transposed(first, weight, ctx.size))
-    return resample(grad, ctx.axis, first, weight, ctx.dtype), None, None, None, None
+    grad = resample(grad, ctx.axis, first, weight, ctx.dtype, ctx.own if ctx.size is None else None)
+    return grad, None, None, None, None, None
 
 
 def _third_order(ctx: Any, *grads: Tensor) -> Any:
@@ -561,7 +562,7 @@ class _Resample(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, image_dot: Tensor, *_: Any) -> Any:
         first, weight = ctx.saved_tensors
-        return resample(image_dot, ctx.axis, first, weight, ctx.result)
+        return resample(image_dot, ctx.axis, first, weight, ctx.result, ctx.size)
 
     @staticmethod
     def vmap(info: Any, dims: Any, image: Tensor, *rest: Any) -> Any:

@@ -22,6 +22,7 @@ from pullback import _native
 from pullback._plan import BORDERS, Frame, Lattice, Plan, cached, frames_of
 from pullback.backends import composite
 from pullback.backends._request import component_plan, prepare
+from pullback.backends._table import transposed
 
 IMAGE_DTYPES = (
     *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
@@ -42,7 +43,7 @@ for _schema in (
     "second(Tensor image, Tensor geometry, Tensor? image_dot, Tensor? geometry_dot, Tensor grad, SymInt[] shape,"
     " str reading, bool need_image, bool need_geometry) -> (Tensor, Tensor)",
     "prefilter(Tensor image, str reading, bool adjoint) -> Tensor",
-    "resample(Tensor image, int axis, Tensor first, Tensor weight, ScalarType dtype) -> Tensor",
+    "resample(Tensor image, int axis, Tensor first, Tensor weight, ScalarType dtype, SymInt? transposed) -> Tensor",
     "winners(Tensor importance, Tensor geometry, SymInt[] shape, str reading, SymInt[] image_shape) -> Tensor",
 ):
     library.define(_schema)  # type: ignore[no-untyped-call]
@@ -256,16 +257,25 @@ def _prefilter_native(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return coefficients.add_(shift) if shift.any() else coefficients
 
 
-def _resample_native(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+def _table(first: Tensor, weight: Tensor, size: Any) -> tuple[Tensor, Tensor]:
+    """Return a table; where there is a `size`, that of the transposed map, to an axis of so many samples."""
+    if size is None:
+        return first, weight
+    first, weight = map(torch.from_numpy, transposed(first.cpu(), weight.cpu(), size))
+    return first, weight
+
+
+def _resample_native(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any) -> Tensor:
+    first, weight = _table(first, weight, size)
     between = real_dtype(image.dtype)
     last = image.shape[1] > 1 and image.stride(1) < image.stride(-1)
     arranged = image.detach().movedim(1, -1) if last else image.detach()
     position = axis + (1 if last else 2)
     before, after = tuple(arranged.shape[:position]), tuple(arranged.shape[position + 1 :])
-    size, inner = math.prod(before), math.prod(after)
+    outer, inner = math.prod(before), math.prod(after)
     direct = dtype == between or (dtype == image.dtype and not dtype.is_complex)
-    out = torch.empty((size, len(first), inner), dtype=dtype if direct else between)
-    lines = arranged.reshape(size, arranged.shape[position], inner)
+    out = torch.empty((outer, len(first), inner), dtype=dtype if direct else between)
+    lines = arranged.reshape(outer, arranged.shape[position], inner)
     if inner > 1 and lines.stride(2) != 1:
         lines = lines.contiguous()
     for part, target in zip(_components(lines), _components(out), strict=True):
@@ -327,8 +337,11 @@ def _prefilter_composite(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return composite.prefilter(image.to(real_dtype(image.dtype)), plan_of(reading), adjoint)
 
 
-def _resample_composite(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
-    return composite.cast(composite.resample(image.to(real_dtype(image.dtype)), axis, first, weight), dtype)
+def _resample_composite(
+    image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any
+) -> Tensor:
+    table = _table(first, weight, size)
+    return composite.cast(composite.resample(image.to(real_dtype(image.dtype)), axis, *table), dtype)
 
 
 def _winners_composite(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
@@ -384,8 +397,9 @@ def _prefilter_fake(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return image.new_empty(image.shape, dtype=real_dtype(image.dtype))
 
 
-def _resample_fake(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
-    shape = (*image.shape[: 2 + axis], first.shape[0], *image.shape[3 + axis :])
+def _resample_fake(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any) -> Tensor:
+    count = first.shape[0] if size is None else size
+    shape = (*image.shape[: 2 + axis], count, *image.shape[3 + axis :])
     return _empty_values(image, shape[0], shape[2:], dtype)
 
 
