@@ -8,14 +8,17 @@ torch = pytest.importorskip("torch")
 
 from torch._dynamo.testing import CompileCounterWithBackend  # noqa: E402
 
-GRID = torch.stack(torch.meshgrid(torch.linspace(2, 15, 3), torch.linspace(2, 20, 4), indexing="ij"), -1).reshape(-1, 2)
 FAMILIES = {
     "translation": (lambda p, shape: pb.Translation(p), torch.tensor([1.3, -2.2])),
     "similarity": (lambda p, shape: pb.Similarity(1.1 + p[0], p[1], p[2:]), torch.tensor([0.1, 0.3, 1.0, 2.0])),
     "affine": (lambda p, shape: pb.Affine(p), torch.tensor([[0.9, 0.2, 1.0], [-0.1, 1.1, 2.0]])),
     "batch": (lambda p, shape: pb.Affine(p), torch.eye(2, 3).repeat(2, 1, 1) + 0.1),
     "free-form": (lambda p, shape: pb.FreeForm(p), torch.randn(5, 6, 2, generator=torch.Generator().manual_seed(0))),
-    "tps": (lambda p, shape: pb.ThinPlateSpline(GRID, p), GRID + torch.randn(12, 2)),
+    "euclidean": (lambda p, shape: pb.Euclidean(p[0], p[1:]), torch.tensor([0.1, 1.0, 2.0])),
+    "projective": (lambda p, shape: pb.Projective(p), torch.eye(3) + 0.001),
+    "displacement": (lambda p, shape: pb.Displacement(p), torch.rand(18, 23, 2)),
+    "coarse displacement": (lambda p, shape: pb.Displacement(p), torch.rand(6, 7, 2)),
+    "velocity": (lambda p, shape: pb.Velocity(p, steps=3), torch.rand(18, 23, 2)),
     # torch.compile does not know `@` of objects
     "chain": (lambda p, shape: pb.Chain.of(pb.Affine(p), pb.FreeForm(torch.ones(4, 4, 2))), torch.eye(2, 3) + 0.1),
 }
@@ -28,7 +31,7 @@ def compiled(function, **options):
 
 
 @pytest.mark.parametrize("frame", ["index", "centered", "normalized"])
-@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "tps"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_warp(family, frame):
     build, parameters = FAMILIES[family]
     image = torch.rand(2, 3, 18, 23)
