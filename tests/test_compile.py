@@ -8,6 +8,8 @@ torch = pytest.importorskip("torch")
 
 from torch._dynamo.testing import CompileCounterWithBackend  # noqa: E402
 
+GRID = torch.stack(torch.meshgrid(torch.linspace(2, 15, 3), torch.linspace(2, 20, 4), indexing="ij"), -1).reshape(-1, 2)
+SPLINE = pb.ThinPlateSpline.identity(GRID)
 FAMILIES = {
     "translation": (lambda p, shape: pb.Translation(p), torch.tensor([1.3, -2.2])),
     "similarity": (lambda p, shape: pb.Similarity(1.1 + p[0], p[1], p[2:]), torch.tensor([0.1, 0.3, 1.0, 2.0])),
@@ -16,6 +18,8 @@ FAMILIES = {
     "free-form": (lambda p, shape: pb.FreeForm(p), torch.randn(5, 6, 2, generator=torch.Generator().manual_seed(0))),
     "euclidean": (lambda p, shape: pb.Euclidean(p[0], p[1:]), torch.tensor([0.1, 1.0, 2.0])),
     "projective": (lambda p, shape: pb.Projective(p), torch.eye(3) + 0.001),
+    # made outside of the graph, where its system of equations is solved
+    "spline": (lambda p, shape: SPLINE.with_parameters(p), GRID + torch.linspace(-1, 1, 24).reshape(12, 2)),
     "displacement": (lambda p, shape: pb.Displacement(p), torch.rand(18, 23, 2)),
     "coarse displacement": (lambda p, shape: pb.Displacement(p), torch.rand(6, 7, 2)),
     "velocity": (lambda p, shape: pb.Velocity(p, steps=3), torch.rand(18, 23, 2)),

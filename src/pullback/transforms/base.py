@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, overload
 
 import numpy as np
 
-from pullback._plan import frame_of, is_reversed
+from pullback._plan import frame_of, is_reversed, is_tracing
 from pullback.transforms.fitting import Fitted
 from pullback.transforms.storage import Stored
 from pullback.transforms.world import Exported
@@ -505,6 +505,8 @@ def written(values: Array) -> str:
 
 
 def _as_real_array(function: str, name: str, value: Array) -> Array:
+    if is_tracing():  # torch.compile does not look at NumPy's dtypes
+        return np.asarray(value)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -523,6 +525,8 @@ def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) 
         isinstance(value, tuple) and all(isinstance(part, float | int) for part in value)
     )
     number = value if is_plain else _as_real_array(function, name, value)
+    if is_tracing() and not is_plain:
+        return torch.as_tensor(number).to(device, dtype)
     return torch.tensor(number, dtype=dtype, device=device)
 
 

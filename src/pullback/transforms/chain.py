@@ -77,6 +77,8 @@ class Chain(Deformation):
     def of(*transforms: Transform) -> Transform:
         """Return the chain of `transforms`, or where it is only one transform, as of matrices alone, that one.
 
+        ``a @ b`` is ``Chain.of(a, b)``; `torch.compile` can trace the latter alone.
+
         Examples
         --------
         >>> from pullback.transforms import Affine, Chain, Translation

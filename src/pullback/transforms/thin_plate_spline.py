@@ -125,7 +125,10 @@ class ThinPlateSpline(Deformation):
         )
 
     def with_parameters(self, parameters: Array) -> Self:
-        """Return the spline of the same control points and smoothing with other targets."""
+        """Return the spline of the same control points and smoothing with other targets.
+
+        The equations of the spline are not solved again. `torch.compile` can trace this, and not the constructor.
+        """
         spline = object.__new__(type(self))
         spline._aim(parameters, self._system)
         return spline
