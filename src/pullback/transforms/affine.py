@@ -15,6 +15,7 @@ from pullback.transforms.base import (
     apply_linear,
     as_arrays,
     check_ndim,
+    find_singular,
     is_tensor,
     multiply,
     namespace,
@@ -352,18 +353,11 @@ def _check_last_row(function: str, matrix: Array) -> None:
 
 def _check_invertible(transform: Affine) -> None:
     linear = transform.numpy().matrix[..., :-1].reshape(-1, transform.ndim, transform.ndim)
-    precision = float(namespace(transform.matrix).finfo(transform.matrix.dtype).eps)
     finite = np.isfinite(linear).all((-2, -1))
-    condition = np.linalg.cond(np.where(finite[:, None, None], linear, 0.0)) if len(linear) else np.ones(0)
-    # Of the digits of the dtype, the inverse loses as many as the condition number has.
-    singular = ~(condition * precision < 0.1)
-    if not singular.any():
-        return
-    which = int(np.argmax(singular))
-    place = f" of transform {which} of the batch" if transform.batch_shape else ""
-    if not finite[which]:
-        raise ValueError(f"Affine.inverse: the matrix{place} is not finite, so it has no inverse")
-    raise ValueError(
-        f"Affine.inverse: the matrix{place} is singular to working precision (determinant "
-        f"{np.linalg.det(linear[which]):.3g}, condition number {condition[which]:.3g}), so it has no inverse"
-    )
+    found = find_singular(transform, linear, np.where(finite[:, None, None], linear, 0.0))
+    if found is not None:
+        which, place, condition = found
+        raise ValueError(
+            f"Affine.inverse: the matrix{place} is singular to working precision (determinant "
+            f"{np.linalg.det(linear[which]):.3g}, condition number {condition:.3g}), so it has no inverse"
+        )

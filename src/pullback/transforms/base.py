@@ -6,6 +6,7 @@ each of which is a special case of the next, and that is all that composition ne
 
 from __future__ import annotations
 
+import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -363,6 +364,62 @@ def facing(values: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
     if not batch_shape or points.ndim < 2:
         return values
     return values.reshape(values.shape[0], *(1,) * (points.ndim - 2), *values.shape[1:])
+
+
+def unspread(grad: Array, shape: Sequence[int]) -> Array:
+    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
+    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
+
+
+def moments(rows: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
+    """Return the sum of ``rows (points, 1)^T`` over all points, or over those of each transform of a batch, for NumPy.
+
+    Parameters
+    ----------
+    rows : ndarray, ``(..., r)``
+    points : ndarray, ``(..., d)``
+        Of axes that broadcast with those of `rows`.
+
+    Returns
+    -------
+    ndarray, ``(r, d + 1)`` or ``(N, r, d + 1)``
+    """
+    homogeneous = np.concatenate([points, np.ones_like(points[..., :1])], -1)
+    columns = np.broadcast_to(homogeneous, (*rows.shape[:-1], homogeneous.shape[-1]))
+    batch = rows.shape[: len(batch_shape)]
+    count = math.prod(rows.shape[len(batch) : -1])
+    rows, columns = (array.reshape(*batch, count, array.shape[-1]) for array in (rows, columns))
+    return np.swapaxes(rows, -1, -2) @ columns
+
+
+def find_singular(transform: MatrixTransform, matrices: Array, balanced: Array) -> tuple[int, str, float] | None:
+    """Look for a matrix whose inverse would not have one correct digit in the dtype of the parameters.
+
+    Parameters
+    ----------
+    matrices, balanced : ndarray, ``(N, n, n)``
+        The matrices, and what of them is judged: those that are not finite as zeros.
+
+    Returns
+    -------
+    None, or the first such matrix: its number, the words for its place in the batch, and its condition number
+
+    Raises
+    ------
+    ValueError
+        If that matrix is not finite.
+    """
+    precision = float(namespace(transform.parameters).finfo(transform.parameters.dtype).eps)
+    condition = np.linalg.cond(balanced) if len(balanced) else np.ones(0)
+    # Of the digits of the dtype, the inverse loses as many as the condition number has.
+    singular = ~(condition * precision < 0.1)
+    if not singular.any():
+        return None
+    which = int(np.argmax(singular))
+    place = f" of transform {which} of the batch" if transform.batch_shape else ""
+    if not np.isfinite(matrices[which]).all():
+        raise ValueError(f"{type(transform).__name__}.inverse: the matrix{place} is not finite, so it has no inverse")
+    return which, place, float(condition[which])
 
 
 def points_like(array: Array, shape: tuple[int, ...], frame: str) -> Array:

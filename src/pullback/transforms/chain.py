@@ -14,9 +14,11 @@ from pullback.transforms.base import (
     as_arrays,
     check_points,
     facing,
+    moments,
     multiply,
+    unspread,
 )
-from pullback.transforms.displacement import Deformation, check_extent, check_vjp, unspread
+from pullback.transforms.displacement import Deformation, check_extent, check_vjp
 from pullback.transforms.projective import Projective
 
 
@@ -264,12 +266,7 @@ def _matrix_points_vjp(part: MatrixTransform, points: Array, grad: Array) -> tup
     """Return the gradients in the points and in the parameters, the latter from the moments of `grad`."""
     linear = facing(part.matrix, points, part.batch_shape)[..., :-1]
     grad_points = (linear * grad[..., None]).sum(-2)
-    ones = np.ones_like(points[..., :1])
-    homogeneous = np.broadcast_to(np.concatenate([points, ones], -1), (*grad.shape[:-1], part.ndim + 1))
-    batch = grad.shape[:1] if part.batch_shape else ()
-    count = int(np.prod(grad.shape[len(batch) : -1]))
-    rows, columns = (array.reshape(*batch, count, array.shape[-1]) for array in (grad, homogeneous))
-    grad_matrix = np.swapaxes(rows, -1, -2) @ columns
+    grad_matrix = moments(grad, points, part.batch_shape)
     if part.batch_shape:
         grad_matrix = unspread(grad_matrix, part.matrix.shape)
         grad_points = unspread(grad_points, points.shape)

@@ -22,6 +22,7 @@ from pullback.transforms.base import (
     lattice_index,
     namespace,
     points_like,
+    unspread,
 )
 
 if TYPE_CHECKING:
@@ -73,23 +74,8 @@ class Deformation(Transform):
         return self.points_vjp(lattice_of(self, shape, frame), grad_coordinates, shape=shape, frame=frame)[1]
 
 
-class LatticeField(Deformation):
-    """A transform ``q = p + u(p)`` where u is read from vectors on a lattice that spans the extent of the output.
-
-    The lattice is as many samples longer than the output's extent, on either side together, as `_margin` says.
-    """
-
-    _interpolation: ClassVar[str]
-    _margin: ClassVar[int]
-    _argument: ClassVar[str]
-
-    def __init__(self, field: Array) -> None:
-        self._hold(self._checked(field))
-
-    @classmethod
-    def from_parameters(cls, parameters: Array) -> Self:
-        """Return the transform with the vectors `parameters`, ``(*S, d)`` or ``(N, *S, d)``."""
-        return cls._holding(cls._checked(parameters))
+class OnLattice(Deformation):
+    """A transform whose parameters are vectors on a lattice S, ``(*S, d)`` or ``(N, *S, d)``."""
 
     @classmethod
     def identity(cls, shape: Sequence[int]) -> Self:
@@ -111,6 +97,28 @@ class LatticeField(Deformation):
     def shape(self) -> tuple[int, ...]:
         """The lattice, S."""
         return tuple(self.parameters.shape[-1 - self.ndim : -1])
+
+    def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
+        return check_extent(function, self, self.shape if shape is None else shape, frame)
+
+
+class LatticeField(OnLattice):
+    """A transform ``q = p + u(p)`` where u is read from vectors on a lattice that spans the extent of the output.
+
+    The lattice is as many samples longer than the output's extent, on either side together, as `_margin` says.
+    """
+
+    _interpolation: ClassVar[str]
+    _margin: ClassVar[int]
+    _argument: ClassVar[str]
+
+    def __init__(self, field: Array) -> None:
+        self._hold(self._checked(field))
+
+    @classmethod
+    def from_parameters(cls, parameters: Array) -> Self:
+        """Return the transform with the vectors `parameters`, ``(*S, d)`` or ``(N, *S, d)``."""
+        return cls._holding(cls._checked(parameters))
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
         """Whether a kernel takes the lattice as it is for an output of `shape`."""
@@ -220,9 +228,6 @@ class LatticeField(Deformation):
         field, points = as_arrays(function, **{self._argument: self.parameters, "points": points})
         check_points(self, points)
         return field, points
-
-    def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
-        return check_extent(function, self, self.shape if shape is None else shape, frame)
 
     def _reading(
         self, function: str, points: Array, shape: Sequence[int] | None, frame: str
@@ -452,11 +457,6 @@ def check_vjp(function: str, transform: Transform, points: Array, grad: Array) -
 def _all_parameters(transform: Transform) -> tuple[Array, ...]:
     parameters = transform.parameters
     return parameters if isinstance(parameters, tuple) else (parameters,)
-
-
-def unspread(grad: Array, shape: Sequence[int]) -> Array:
-    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
-    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
 
 
 def count_folds(name: str, jacobian: Array, ndim: int, warn: bool) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,9 +16,13 @@ from pullback.transforms.base import (
     check_ndim,
     check_points,
     facing,
+    find_singular,
     is_tensor,
+    moments,
     multiply,
     namespace,
+    points_like,
+    unspread,
     written,
 )
 from pullback.transforms.fitting import fitted_projective
@@ -147,21 +150,13 @@ class Projective(Imported, MatrixTransform):
         on_last = -(on_numerator * numerator * reciprocal).sum(-1, keepdims=True)
         on_rows = np.concatenate([on_numerator, on_last], -1)
         grad_points = (facing_matrix[..., :-1] * on_rows[..., None]).sum(-2)
-        column = np.broadcast_to(
-            np.concatenate([points, np.ones_like(points[..., :1])], -1), (*on_rows.shape[:-1], self.ndim + 1)
-        )
-        batch = on_rows.shape[: len(self.batch_shape)]
-        count = math.prod(on_rows.shape[len(batch) : -1])
-        rows, columns = (array.reshape(*batch, count, self.ndim + 1) for array in (on_rows, column))
-        grad_matrix = np.swapaxes(rows, -1, -2) @ columns
-        if batch and points.ndim == 1:
+        grad_matrix = moments(on_rows, points, self.batch_shape)
+        if self.batch_shape and points.ndim == 1:
             return grad_points.sum(0), grad_matrix
-        return _unspread(grad_points, points.shape), _unspread(grad_matrix, matrix.shape)
+        return unspread(grad_points, points.shape), unspread(grad_matrix, matrix.shape)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
         """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in the matrix, for NumPy."""
-        from pullback.transforms.base import points_like
-
         points = points_like(self.parameters, tuple(shape), frame)
         points = np.broadcast_to(points, (*self.batch_shape, *points.shape))
         return self.points_vjp(points, grad_coordinates, shape=shape, frame=frame)[1]
@@ -222,29 +217,18 @@ class Projective(Imported, MatrixTransform):
         return written(self.matrix)
 
 
-def _unspread(grad: Array, shape: Sequence[int]) -> Array:
-    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
-    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
-
-
 def _check_invertible(transform: Projective) -> None:
     matrices = transform.numpy().matrix.reshape(-1, transform.ndim + 1, transform.ndim + 1)
-    precision = float(namespace(transform.matrix).finfo(transform.matrix.dtype).eps)
     finite = np.isfinite(matrices).all((-2, -1))
     safe = np.where(finite[:, None, None], matrices, 0.0)
     # Rows and columns of very different units make no matrix singular.
     with np.errstate(divide="ignore", invalid="ignore"):
         safe = np.nan_to_num(safe / np.abs(safe).max(-1, keepdims=True))
         safe = np.nan_to_num(safe / np.abs(safe).max(-2, keepdims=True))
-    condition = np.linalg.cond(safe) if len(safe) else np.ones(0)
-    singular = ~(condition * precision < 0.1)
-    if not singular.any():
-        return
-    which = int(np.argmax(singular))
-    place = f" of transform {which} of the batch" if transform.batch_shape else ""
-    if not finite[which]:
-        raise ValueError(f"Projective.inverse: the matrix{place} is not finite, so it has no inverse")
-    raise ValueError(
-        f"Projective.inverse: the matrix{place} is singular to working precision (determinant "
-        f"{np.linalg.det(matrices[which]):.3g}), so it has no inverse"
-    )
+    found = find_singular(transform, matrices, safe)
+    if found is not None:
+        which, place, _ = found
+        raise ValueError(
+            f"Projective.inverse: the matrix{place} is singular to working precision (determinant "
+            f"{np.linalg.det(matrices[which]):.3g}), so it has no inverse"
+        )

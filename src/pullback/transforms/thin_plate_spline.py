@@ -19,8 +19,9 @@ from pullback.transforms.base import (
     is_tensor,
     namespace,
     points_like,
+    unspread,
 )
-from pullback.transforms.displacement import Deformation, check_extent, check_vjp, lattice_of, unspread
+from pullback.transforms.displacement import Deformation, check_extent, check_vjp, lattice_of
 
 if TYPE_CHECKING:
     from typing import Self

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pullback import _check
-from pullback._plan import constant, frame_of, is_reversed
+from pullback._plan import frame_of, is_reversed
 from pullback.transforms.base import (
     Array,
     as_arrays,
@@ -18,8 +18,8 @@ from pullback.transforms.base import (
     namespace,
 )
 from pullback.transforms.displacement import (
-    Deformation,
     Displacement,
+    OnLattice,
     check_extent,
     check_field,
     check_vjp,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _MOST_STEPS = 30
 
 
-class Velocity(Deformation):
+class Velocity(OnLattice):
     r"""A stationary velocity field v: the map that carries each point along it for one unit of time, ``exp(v)``.
 
     The map of a smooth field is one-to-one, and its inverse is that of ``-v``.
@@ -118,12 +118,6 @@ class Velocity(Deformation):
         return type(self)(parameters, self.steps)
 
     @classmethod
-    def identity(cls, shape: Sequence[int]) -> Self:
-        """Return the transform with a lattice of `shape` that leaves every point where it is."""
-        shape = _check.resized("Velocity.identity", shape)
-        return cls(np.zeros((*shape, len(shape))))
-
-    @classmethod
     def fit(
         cls,
         source: Array,
@@ -201,21 +195,6 @@ class Velocity(Deformation):
     def with_steps(self, steps: int) -> Self:
         """Return the transform of the same velocity with another number of squarings."""
         return type(self)(self.parameters, steps)
-
-    @property
-    def ndim(self) -> int:
-        """Number of spatial axes, d."""
-        return constant(self.parameters.shape[-1])
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        """``()`` for one transform, ``(M,)`` for a batch of M."""
-        return tuple(self.parameters.shape[: -1 - self.ndim])
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The lattice, S."""
-        return tuple(self.parameters.shape[-1 - self.ndim : -1])
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
         """Whether a kernel takes the displacements as they are: the flow is in samples of the field's own lattice."""
@@ -342,9 +321,6 @@ class Velocity(Deformation):
         displacement = self.numpy().displacement()
         jacobian = displacement.jacobian(lattice_of(displacement, self.shape, "index"))
         return count_folds("Velocity", jacobian, self.ndim, warn)
-
-    def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
-        return check_extent(function, self, self.shape if shape is None else shape, frame)
 
     def _unit(self, shape: tuple[int, ...], frame: str) -> tuple[float, ...]:
         """Return, axis by axis of the array, how long a sample of the lattice is in a frame of an output of `shape`."""
