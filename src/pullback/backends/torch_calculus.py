@@ -326,26 +326,23 @@ class _Folded:
         geometry_wanted: bool,
     ) -> None:
         self.size = size
-        self.images = image.shape[0 if image_dims[0] is None else 1 if image_dims[0] == 0 else 0]
-        self.geometries = geometry.shape[0 if geometry_dims[0] is None else 1 if geometry_dims[0] == 0 else 0]
+        self.images = image.shape[1 if image_dims[0] == 0 else 0]
+        self.geometries = geometry.shape[1 if geometry_dims[0] == 0 else 0]
         self.batch = max(self.images, self.geometries)
         self.image_shared = all(d is None for d in image_dims) and self.images == 1 and not image_wanted
         self.geometry_shared = all(d is None for d in geometry_dims) and self.geometries == 1 and not geometry_wanted
         if self.image_shared and self.geometry_shared:
             self.image_shared = False
 
-    def _fold(self, tensor: Tensor, dim: int | None) -> Tensor:
+    def values(self, tensor: Tensor, dim: int | None) -> Tensor:
         tensor = tensor.expand(self.size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         return tensor.expand(-1, self.batch, *tensor.shape[2:]).flatten(0, 1)
 
     def image(self, tensor: Any, dim: int | None) -> Any:
-        return tensor if tensor is None or self.image_shared else self._fold(tensor, dim)
+        return tensor if tensor is None or self.image_shared else self.values(tensor, dim)
 
     def geometry(self, tensor: Any, dim: int | None) -> Any:
-        return tensor if tensor is None or self.geometry_shared else self._fold(tensor, dim)
-
-    def values(self, tensor: Tensor, dim: int | None) -> Tensor:
-        return self._fold(tensor, dim)
+        return tensor if tensor is None or self.geometry_shared else self.values(tensor, dim)
 
     def unfold(self, tensor: Tensor, entries: int) -> Tensor:
         """Return results of `entries` to a call, summed over those that were spread."""
@@ -353,6 +350,10 @@ class _Folded:
             return tensor.expand(self.size, *tensor.shape)
         tensor = _split(tensor, self.size)
         return tensor if entries == self.batch else tensor.sum(1, keepdim=True)
+
+    def unfold_gradients(self, on_image: Tensor, on_geometry: Tensor) -> Any:
+        """Return both gradients, and the axes that are mapped, as a rule for vmap does."""
+        return (self.unfold(on_image, self.images), self.unfold(on_geometry, self.geometries)), (0, 0)
 
 
 class _Pull(torch.autograd.Function):
@@ -410,7 +411,7 @@ class _Vjp(torch.autograd.Function):
             folded.values(grad, dims[2]),
             *rest,
         )
-        return (folded.unfold(on_image, folded.images), folded.unfold(on_geometry, folded.geometries)), (0, 0)
+        return folded.unfold_gradients(on_image, on_geometry)
 
 
 class _Jvp(torch.autograd.Function):
@@ -471,7 +472,7 @@ class _Second(torch.autograd.Function):
             folded.values(grad, dims[4]),
             *rest,
         )
-        return (folded.unfold(on_image, folded.images), folded.unfold(on_geometry, folded.geometries)), (0, 0)
+        return folded.unfold_gradients(on_image, on_geometry)
 
 
 class _Push(torch.autograd.Function):
