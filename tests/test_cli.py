@@ -96,7 +96,8 @@ def refused(run):
 
 
 def everything_in(folder: Path) -> set[str]:
-    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    """What is there, but for TensorBoard's files, which have names of their own."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if "tensorboard" not in path.parts}
 
 
 def test_training_leaves_a_whole_run(trained):
@@ -105,8 +106,8 @@ def test_training_leaves_a_whole_run(trained):
         "metrics.csv",
         "report.html",
         "checkpoints",
-        "checkpoints/cnn-seed0.ckpt",
-        "checkpoints/st-cnn-seed0.ckpt",
+        "checkpoints/cnn-seed0.safetensors",
+        "checkpoints/st-cnn-seed0.safetensors",
     }
     rows = (trained / "metrics.csv").read_text().splitlines()
     assert rows[0] == ",".join(runs.COLUMNS)
@@ -115,11 +116,84 @@ def test_training_leaves_a_whole_run(trained):
     ]
 
 
+def test_training_leaves_curves_for_tensorboard(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for model in ("cnn", "st-cnn"):
+        events = EventAccumulator(str(trained / "tensorboard" / f"{model}-seed0")).Reload()
+        history = runs.Run.open(trained).load(model, 0).history
+        for name in ("train_loss", "test_error", "learning_rate"):
+            scalars = events.Scalars(name)
+            assert [scalar.step for scalar in scalars] == [1, 2]
+            np.testing.assert_allclose([scalar.value for scalar in scalars], [row[name] for row in history], rtol=1e-6)
+
+
 def test_evaluate_prints_what_training_measured(trained, run):
     code, output, errors = run("evaluate", trained)
     assert (code, errors) == (0, "")
     for job in (("cnn", 0), ("st-cnn", 0)):
         assert f"{runs.Run.open(trained).load(*job).test_error:.2f}" in output
+
+
+def test_confusion_counts_every_test_picture(trained, run):
+    code, output, errors = run("evaluate", trained, "--confusion")
+    assert (code, errors) == (0, "")
+    opened = runs.Run.open(trained)
+    for model, title in (("cnn", "\nCNN, read as"), ("st-cnn", "ST-CNN, read as")):
+        lines = [line.split() for line in output.partition(title)[2].splitlines()]
+        rows = [line[1:] for line in lines if len(line) == 3 and line[0] in ("bar", "square")][:2]
+        counts = np.array([[0 if count == "·" else int(count) for count in row] for row in rows])
+        assert counts.sum() == 8
+        assert 100 * (1 - np.trace(counts) / 8) == pytest.approx(opened.load(model, 0).test_error)
+
+
+def test_export_writes_a_graph_that_gives_the_same(trained, run, refused, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    import pullback as pb
+
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    for model, outputs in (("st-cnn", ["logits", "warped"]), ("cnn", ["logits"])):
+        target = tmp_path / f"{model}.onnx"
+        code, output, errors = run("export", trained, target, "--model", model, "--batch-size", "3")
+        assert (code, errors) == (0, ""), errors
+        assert str(target) in output
+        session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+        assert [found.name for found in session.get_outputs()] == outputs
+        network = pb.nn.load(trained, model)
+        with torch.no_grad():
+            warped = network.rectify(images)[0] if model == "st-cnn" else images
+            wanted = [network(images), warped][: len(outputs)]
+        for one, other in zip(session.run(None, {"images": images.numpy()}), wanted, strict=True):
+            np.testing.assert_allclose(one, other.numpy(), rtol=0, atol=1e-5)
+    assert "no fcn is trained; there is cnn with seed 0, st-cnn with seed 0" in refused(
+        "export", trained, tmp_path / "no.onnx", "--model", "fcn"
+    )
+
+
+def test_load_gives_the_module(trained):
+    import pullback as pb
+
+    network = pb.nn.load(trained)
+    assert isinstance(network.transformer, pb.nn.SpatialTransformer)
+    assert not network.training
+    assert pb.nn.load(trained, "cnn").transformer is None
+    with pytest.raises(ValueError, match="no cnn with seed 3 is trained"):
+        pb.nn.load(trained, "cnn", 3)
+    with pytest.raises(ValueError, match="no such run"):
+        pb.nn.load(trained / "nowhere")
+
+
+def test_a_run_may_have_more_seeds_later(shapes, run, tmp_path):
+    where = ("--runs", tmp_path, "--name", "more")
+    options = ("--data", shapes, *RUN[:-2], "--batch-size", "10", "--epochs", "1", "--models", "fcn,st-fcn")
+    assert run("train", *options, *where)[0] == 0
+    first = runs.Run.open(tmp_path / "more").load("st-fcn", 0)
+    assert run("train", "--resume", *where, "--seeds", "2")[0] == 0
+    opened = runs.Run.open(tmp_path / "more")
+    assert opened.configuration.seeds == 2
+    assert [(one.model, one.seed) for one in opened.trained()] == [("fcn", 0), ("st-fcn", 0), ("fcn", 1), ("st-fcn", 1)]
+    assert opened.load("st-fcn", 0).history == first.history
 
 
 def test_evaluate_takes_other_data(trained, shapes, refused, run, tmp_path):
@@ -311,7 +385,7 @@ def test_a_run_goes_on_only_as_it_was_started(trained, refused):
 def test_a_corrupted_checkpoint_is_refused(trained, refused, photo, tmp_path, command):
     path = tmp_path / "runs" / "broken"
     shutil.copytree(trained, path)
-    checkpoint = path / "checkpoints" / "st-cnn-seed0.ckpt"
+    checkpoint = path / "checkpoints" / "st-cnn-seed0.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     before = everything_in(tmp_path)
     if command == "resume":
@@ -320,7 +394,7 @@ def test_a_corrupted_checkpoint_is_refused(trained, refused, photo, tmp_path, co
     else:
         more = [photo, "--out", tmp_path / "out"] if command == "rectify" else []
         errors = refused(command, path, *more)
-    assert "st-cnn-seed0.ckpt: corrupted" in errors
+    assert "st-cnn-seed0.safetensors: corrupted" in errors
     assert everything_in(tmp_path) == before
 
 
@@ -430,7 +504,7 @@ def test_resume_without_a_name_finds_the_newest_unfinished_run(tmp_path, shapes,
     for _ in range(3):
         run(*arguments)
     newest_but_one = tmp_path / f"{shapes.name}-r-2"
-    (newest_but_one / "checkpoints" / "st-cnn-seed0.ckpt").unlink()
+    (newest_but_one / "checkpoints" / "st-cnn-seed0.safetensors").unlink()
     (newest_but_one / "report.html").unlink()
     code, output, errors = run("train", "--resume", "--data", shapes, "--distortion", "r", "--runs", tmp_path)
     assert (code, errors) == (0, "")

@@ -16,15 +16,11 @@ pytest.importorskip("matplotlib")
 iio = pytest.importorskip("imageio.v3")
 
 import pullback as pb  # noqa: E402
-from pullback.train import data, loop, report, view  # noqa: E402
+from pullback.train import data, loop, models, report, view  # noqa: E402
+from pullback.train.distortions import DISTORTIONS  # noqa: E402
 from pullback.train.runs import Configuration, Run  # noqa: E402
 
-VOID = {"meta", "img", "br", "input", "link", "image", "polygon", "line", "path", "use"}
-
-
-class Silent:
-    def __getattr__(self, _):
-        return lambda *_: None
+VOID = {"meta", "img", "br", "input", "link", "image", "polygon", "polyline", "path", "use"}
 
 
 class Elements(HTMLParser):
@@ -61,7 +57,7 @@ def reported(tmp_path_factory):
         test_labels=digits.test_labels[:80],
     )
     run = Run.create(tmp_path_factory.mktemp("runs") / "small", Configuration(seeds=2, epochs=2, batch_size=30), few)
-    trained = loop.train(run, few, Silent())
+    trained = loop.train(run, few, loop.Silence())
     path = report.write(run, few, trained)
     torch.set_num_threads(threads)
     return path.read_text(encoding="utf-8"), trained
@@ -87,7 +83,7 @@ def test_the_pictures_are_whole(reported):
         for tag, name in (("img", "src"), ("image", "href"))
         for attributes in elements.all(tag)
     }
-    assert shapes == {(42, 42), (28, 28)}
+    assert shapes == {(42, 42)}
     assert all(attributes.get("alt") for attributes in elements.all("img"))
 
 
@@ -112,11 +108,16 @@ def test_both_colour_schemes_and_small_screens_are_served(reported):
     assert not re.search(r"#0[1-4]0[1-4]0[1-4]", text), "no stand-in of a colour is left in the curves"
 
 
+def mapped(matrix: np.ndarray) -> np.ndarray:
+    return pb.Affine(matrix)(view.EDGE)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_the_frame_is_where_the_output_is_read(seed):
     random = np.random.default_rng(seed)
     matrix = 0.6 * np.eye(2, 3) + random.normal(0, 0.1, (2, 3))
-    top_left, top_right, _, bottom_left = view.corners(matrix, 42)
+    corners = view.outline(mapped(matrix), 42)
+    top_left, top_right, _, bottom_left = corners[:: len(corners) // 4]
     # The middle of the output's first pixel is half a pixel, of 28, from its corner along either side.
     expected = top_left + (top_right - top_left) / 56 + (bottom_left - top_left) / 56
     positions = np.stack(np.meshgrid(np.arange(42.0), np.arange(42.0), indexing="ij"))
@@ -126,15 +127,42 @@ def test_the_frame_is_where_the_output_is_read(seed):
 
 
 def test_straightening_brings_the_frame_to_the_square():
-    matrix = np.array([[0.6, 0.3, 0.1], [-0.2, 0.7, -0.4]])
-    a, b, c, d, e, f = view.straightening(matrix, 42)
-    x, y = view.corners(matrix, 42).T
+    frame = mapped(np.array([[0.6, 0.3, 0.1], [-0.2, 0.7, -0.4]]))
+    a, b, c, d, e, f = view.straightening(frame, 42)
+    x, y = view.outline(frame, 42)[:: len(frame) // 4].T
     np.testing.assert_allclose(a * x + c * y + e, [0, 42, 42, 0], atol=1e-9)
     np.testing.assert_allclose(b * x + d * y + f, [0, 0, 42, 42], atol=1e-9)
 
 
 def test_a_degenerate_frame_is_shown_too():
-    assert np.isfinite(view.straightening(np.zeros((2, 3)), 42)).all()
+    assert np.isfinite(view.straightening(mapped(np.zeros((2, 3))), 42)).all()
+
+
+@pytest.mark.parametrize("transform", ["projective", "tps", "diffeomorphic"])
+def test_bent_frames_are_followed(reported, transform):
+    network = models.build(models.ST_CNN, 42, 10, transform)
+    torch.nn.init.normal_(network.transformer.head.linear.bias, std=0.1)
+    digits = data.load("digits")
+    few = dataclasses.replace(digits, test_images=digits.test_images[:5], test_labels=digits.test_labels[:5])
+    seen = view.look(network.eval(), loop.TestBatches(few, DISTORTIONS["rts"]))
+    _, predicted = network.rectify(seen.inputs)
+    expected = predicted.numpy()(view.EDGE[None], shape=(42, 42), frame="centered")
+    np.testing.assert_allclose(seen.frames, np.broadcast_to(expected, seen.frames.shape))
+
+
+def test_a_run_without_a_transformer_is_reported_too(tmp_path):
+    digits = data.load("digits")
+    few = dataclasses.replace(
+        digits,
+        train_images=digits.train_images[:40],
+        train_labels=digits.train_labels[:40],
+        test_images=digits.test_images[:20],
+        test_labels=digits.test_labels[:20],
+    )
+    run = Run.create(tmp_path / "run", Configuration(models=("fcn",), seeds=1, epochs=1), few)
+    text = report.write(run, few, loop.train(run, few, loop.Silence())).read_text(encoding="utf-8")
+    assert "What the transformer does" not in text
+    assert not Elements(text).open
 
 
 def test_variance_explained_by_class():

@@ -82,75 +82,124 @@ def _refuse(message: str, code: int = _BAD_INPUT) -> int:
     return code
 
 
-@app.command()
+_train = typer.Typer(invoke_without_command=True)
+app.add_typer(_train, name="train")
+
+_Data = Annotated[
+    str | None,
+    typer.Option(
+        help="'digits', or a folder: MNIST-style IDX files, or one sub-folder of pictures a class.",
+        show_default="digits",
+    ),
+]
+_Download = Annotated[bool, typer.Option("--download", help="Fetch MNIST first, and train on that.")]
+_Mirror = Annotated[
+    str | None, typer.Option(help="Address of a folder with MNIST's four files.", show_default="a public one")
+]
+_Seeds = Annotated[int | None, typer.Option(help="Train each model so many times.", show_default="3")]
+_Schedule = Annotated[
+    str | None,
+    typer.Option(help="'fast', or 'paper' for 150,000 iterations of gradient descent.", show_default="fast"),
+]
+_Precision = Annotated[str | None, typer.Option(help="'32-true' or 'bf16-mixed'.", show_default="32-true")]
+_Runs = Annotated[Path, typer.Option(help="Folder that runs are kept in.")]
+
+
+@_train.callback()
 def train(
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="'digits', or a folder: MNIST-style IDX files, or one sub-folder of pictures a class.",
-            show_default="digits",
-        ),
-    ] = None,
+    context: typer.Context,
+    data: _Data = None,
+    download: _Download = False,
+    mirror: _Mirror = None,
     distortion: Annotated[
         str | None,
-        typer.Option(help="'r' (rotation) or 'rts' (rotation, scale and place).", show_default="rts"),
+        typer.Option(
+            help="'r' (rotation), 'rts' (rotation, scale and place), 'p' (projective), 'e' (elastic) or 'tc' "
+            "(place, with clutter).",
+            show_default="rts",
+        ),
     ] = None,
     transform: Annotated[
         str | None,
         typer.Option(
-            help="What the transformer may do: translation, attention, similarity or affine.", show_default="affine"
+            help="What the transformer may do: translation, attention, similarity, affine, projective, tps, free-form "
+            "or diffeomorphic.",
+            show_default="affine",
         ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Train each model so many times.", show_default="3")] = None,
-    epochs: Annotated[int | None, typer.Option(show_default="30")] = None,
-    batch_size: Annotated[int | None, typer.Option(show_default="64")] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Highest rate of the one-cycle schedule.", show_default="0.006")
+    models: Annotated[
+        str | None,
+        typer.Option(help="Of fcn, cnn, st-fcn and st-cnn, separated by commas.", show_default="cnn,st-cnn"),
     ] = None,
+    seeds: _Seeds = None,
+    schedule: _Schedule = None,
+    epochs: Annotated[int | None, typer.Option(show_default="by schedule and data")] = None,
+    batch_size: Annotated[int | None, typer.Option(show_default="by schedule and data")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Highest rate of the schedule.", show_default="by schedule and data")
+    ] = None,
+    precision: _Precision = None,
     name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="from data and distortion")] = None,
-    runs: Annotated[Path, typer.Option(help="Folder that runs are kept in.")] = _RUNS,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    runs: _Runs = _RUNS,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was interrupted, or give it more seeds.")
+    ] = False,
 ) -> None:
-    """Train a classifier with and without a spatial transformer, and show what the transformer learned."""
+    """Train classifiers with and without a spatial transformer, and show what the transformer learned.
+
+    Under torchrun, all processes train together: torchrun --nproc-per-node 2 -m pullback train ...
+    """
+    if context.invoked_subcommand is not None:
+        return
     from rich.console import Console
 
     from pullback.train import data as data_module
-    from pullback.train import loop, report
+    from pullback.train import loop, processes, report
     from pullback.train.evaluation import summarize
     from pullback.train.progress import TerminalProgress, table
-    from pullback.train.runs import Configuration, Run
+    from pullback.train.runs import Configuration, Run, defaults
 
-    given = {
-        "data": data if data in (None, data_module.DIGITS) else str(Path(str(data)).resolve()),
+    given: dict[str, Any] = {
+        "data": _source(data, download, mirror),
         "distortion": distortion,
         "transform": transform,
+        "models": None if models is None else tuple(part.strip() for part in models.split(",")),
         "seeds": seeds,
+        "schedule": schedule,
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "precision": precision,
     }
     given = {key: value for key, value in given.items() if value is not None}
-    console = Console(highlight=False)
-    if resume:
-        run = _interrupted(runs, name, given)
-        dataset = data_module.load(run.configuration.data)
-        run.check(dataset)
-    else:
-        configuration = Configuration(**given)  # type: ignore[arg-type]
-        path = _new(runs, name, configuration)
-        dataset = data_module.load(configuration.data)
-        run = Run.create(path, configuration, dataset)
-    _announce(console, run)
-    try:
-        with TerminalProgress(console) as progress:
-            all_trained = loop.train(run, dataset, progress)
-        page = report.write(run, dataset, all_trained)
-    except KeyboardInterrupt:
-        where = "" if runs == _RUNS else f" --runs {runs}"
-        print(
-            f"pullback: interrupted; go on with: pullback train --resume --name {run.path.name}{where}", file=sys.stderr
-        )
-        raise typer.Exit(_INTERRUPTED) from None
+    with processes.together():
+        first = processes.rank() == 0
+        console = Console(highlight=False, quiet=not first)
+        if resume:
+            run = _interrupted(runs, name, given)
+            dataset = data_module.load(run.configuration.data)
+            run.check(dataset)
+        else:
+            asked = Configuration(**given)  # what is out of range is refused before anything is read
+            path = _new(runs, name, asked) if first else None
+            dataset = data_module.load(asked.data)
+            others = defaults(asked.schedule, len(dataset.train_labels), asked.models)
+            if first:
+                assert path is not None
+                Run.create(path, Configuration(**{**others, **given}), dataset)
+            run = Run.open(processes.told_by_first(path))
+        _announce(console, run)
+        try:
+            with TerminalProgress(console) as progress:
+                all_trained = loop.train(run, dataset, progress)
+        except KeyboardInterrupt:
+            where = "" if runs == _RUNS else f" --runs {runs}"
+            again = f"pullback train --resume --name {run.path.name}{where}"
+            print(f"pullback: interrupted; go on with: {again}", file=sys.stderr)
+            raise typer.Exit(_INTERRUPTED) from None
+    if not first:
+        return
+    page = report.write(run, dataset, all_trained)
     console.print(table(summarize(all_trained), f"{dataset.name} · {run.configuration.distortion}"))
     console.print(f"report: {page}", soft_wrap=True)
 
@@ -159,24 +208,83 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
     data: Annotated[str | None, typer.Option(help="Other data, of the same classes.", show_default="the run's")] = None,
+    confusion: Annotated[bool, typer.Option("--confusion", help="Show which class is read as which.")] = False,
 ) -> None:
     """Measure the test error of what a run has trained."""
     from rich.console import Console
 
     from pullback.train import data as data_module
+    from pullback.train import evaluation
     from pullback.train.distortions import DISTORTIONS
-    from pullback.train.evaluation import evaluate as measure
-    from pullback.train.evaluation import summarize
     from pullback.train.loop import TestBatches
-    from pullback.train.progress import table
+    from pullback.train.progress import confusion_table, table
     from pullback.train.runs import Run
 
     opened = Run.open(run)
     dataset = data_module.load(data or opened.configuration.data)
     opened.check(dataset)
-    measured = measure(opened, TestBatches(dataset, DISTORTIONS[opened.configuration.distortion]))
+    batches = TestBatches(dataset, DISTORTIONS[opened.configuration.distortion])
+    console = Console(highlight=False)
     title = f"{run.name}: {len(dataset.test_labels):,} test pictures"
-    Console(highlight=False).print(table(summarize(measured), title))
+    console.print(table(evaluation.summarize(evaluation.evaluate(opened, batches)), title))
+    if confusion:
+        for model, counts in evaluation.confusion(opened, batches).items():
+            console.print(confusion_table(model, counts.tolist(), dataset.classes))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The file to write.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option(help="fcn, cnn, st-fcn or st-cnn.", show_default="the first with a transformer")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(show_default="the first")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures that the graph takes at once.")] = 1,
+) -> None:
+    """Write a trained network as an ONNX graph: from `images`, 0 to 1, to `logits`, `warped` after a transformer."""
+    from pullback.train import atomic, exporting
+    from pullback.train.runs import Run
+
+    content = exporting.to_onnx(Run.open(run), model, seed, batch_size)
+    atomic.write(target, content)
+    typer.echo(f"{target}: {len(content):,} bytes")
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(metavar="table1", help="Table 1 of the paper.", show_default=False)],
+    data: Annotated[str | None, typer.Option(help="A folder with MNIST's IDX files.", show_default=False)] = None,
+    download: _Download = False,
+    mirror: _Mirror = None,
+    schedule: Annotated[str, typer.Option(help="'fast', or 'paper' for 150,000 iterations.")] = "fast",
+    seeds: Annotated[int, typer.Option(min=1, help="Train each cell so many times.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="Train so many cells side by side.")] = 1,
+    cells: Annotated[
+        str | None, typer.Option(help="Only cells whose names begin so, separated by commas: rts-st-cnn.")
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder for the runs, one a cell.")] = _RUNS / "table1",
+    out: Annotated[Path, typer.Option(help="Folder for the page, the figure and the metrics.")] = Path("docs/results"),
+) -> None:
+    """Train the cells of a table of the paper that are not trained yet, and write the page that shows it."""
+    from rich.console import Console
+
+    from pullback.train import table1, table1_page
+
+    if what != "table1":
+        raise ValueError(f"reproduce: {what!r} is not known; give table1")
+    source = _source(data, download, mirror)
+    if source is None:
+        raise ValueError("reproduce: give --data FOLDER with MNIST's IDX files, or --download")
+    chosen = table1.chosen(cells)
+    console = Console(highlight=False)
+    runs.mkdir(parents=True, exist_ok=True)
+    for cell, trained in table1.train(runs, source, schedule, seeds, jobs, chosen):
+        console.print(
+            f"{cell.name:20} seed {trained.seed}  {trained.test_error:5.2f} %  (paper {cell.paper:g} %)  "
+            f"in {trained.seconds:.0f} s"
+        )
+    console.print(f"page: {table1_page.write(runs, out)}", soft_wrap=True)
 
 
 @app.command()
@@ -298,10 +406,23 @@ def _native_facts() -> dict[str, Any]:
     return {"instruction set": f"{_native.isa()} (also here: {', '.join(others) or 'none'}; PULLBACK_ISA chooses)"}
 
 
+def _source(data: str | None, download: bool, mirror: str | None) -> str | None:
+    """Return the data to train on as a configuration names it; None for the default."""
+    from pullback.train import data as data_module
+
+    if mirror is not None and not download:
+        raise ValueError("--mirror is given without --download")
+    if download:
+        if data is not None:
+            raise ValueError("--data and --download are given; give one of them")
+        return str(data_module.download(*(() if mirror is None else (mirror,))))
+    return data if data in (None, data_module.DIGITS) else str(Path(str(data)).resolve())
+
+
 def _announce(console: Console, run: Run) -> None:
     settings = run.configuration
     console.print(
-        f"[bold]{run.path}[/bold]: {settings.data} · {settings.distortion} · {settings.transform} · "
+        f"[bold]{run.path}[/bold]: {Path(settings.data).name} · {settings.distortion} · {settings.transform} · "
         f"{settings.epochs} epochs · {settings.seeds} seed{'s' if settings.seeds > 1 else ''}",
         soft_wrap=True,
     )
@@ -346,13 +467,14 @@ def _interrupted(runs: Path, name: str | None, given: dict[str, Any]) -> Run:
         if not found:
             raise RunError(f"{runs / _base_name(given)}: no such run; there is nothing to resume")
         run = next((run for run in reversed(found) if not run.finished), found[-1])
-    kept = dataclasses.asdict(run.configuration)
+    kept = {field.name: getattr(run.configuration, field.name) for field in dataclasses.fields(run.configuration)}
     for key, value in given.items():
-        if kept[key] != value:
+        if kept[key] != value and not (key == "seeds" and value > kept[key]):
             raise RunError(
                 f"{run.path}: was started with {key} {kept[key]}, and goes on only so; it cannot become {value}"
             )
-    return run
+    more = given.get("seeds", 0) > run.configuration.seeds
+    return run.with_seeds(given["seeds"]) if more else run
 
 
 def _named(runs: Path, name: str) -> Path:

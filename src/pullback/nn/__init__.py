@@ -4,17 +4,38 @@ Needs torch. After Jaderberg, Simonyan, Zisserman and Kavukcuoglu, "Spatial Tran
 arXiv 1506.02025.
 """
 
-from pullback.nn.heads import FAMILIES, TransformHead
-from pullback.nn.localization import ConvLocalization, FullyConnectedLocalization, Localization
+from pullback.nn.families import FAMILIES, Family, diffeomorphic, free_form, thin_plate_spline
+from pullback.nn.heads import TransformHead
+from pullback.nn.loading import load
+from pullback.nn.localization import ConvLocalization, FullyConnectedLocalization, Localization, TrunkLocalization
 from pullback.nn.parameter_groups import localization_parameter_groups
-from pullback.nn.transformer import SpatialTransformer
+from pullback.nn.regularizers import (
+    area_change,
+    bending_energy,
+    distance_from_identity,
+    fold_penalty,
+    overhang,
+)
+from pullback.nn.transformer import BackgroundWarning, SpatialTransformer
 
 __all__ = [
     "FAMILIES",
+    "BackgroundWarning",
     "ConvLocalization",
+    "Family",
     "FullyConnectedLocalization",
     "Localization",
     "SpatialTransformer",
     "TransformHead",
+    "TrunkLocalization",
+    "area_change",
+    "bending_energy",
+    "diffeomorphic",
+    "distance_from_identity",
+    "fold_penalty",
+    "free_form",
+    "load",
     "localization_parameter_groups",
+    "overhang",
+    "thin_plate_spline",
 ]

@@ -1,108 +1,110 @@
-"""From features to a transform: the table of families, and the linear layer that predicts their parameters."""
+"""From features to transforms: the linear layer that predicts their parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pullback.transforms import Affine, MatrixTransform, Similarity, Translation
-
-
-@dataclass(frozen=True)
-class Family:
-    """How a network predicts a transform of one family.
-
-    Attributes
-    ----------
-    identity : callable
-        From the number of spatial axes to the parameters of the identity, a flat tensor of float32.
-    build : callable
-        From predicted parameters, ``(N, k)``, and the number of spatial axes to a batch of N transforms.
-    """
-
-    identity: Callable[[int], Tensor]
-    build: Callable[[Tensor, int], MatrixTransform]
-
-    def count(self, ndim: int) -> int:
-        """Return k, the number of parameters in `ndim` dimensions."""
-        return self.identity(ndim).numel()
-
-
-def _identity_of(family: type[MatrixTransform]) -> Callable[[int], Tensor]:
-    return lambda ndim: torch.tensor(family.identity(ndim).parameters, dtype=torch.float32).flatten()
-
-
-FAMILIES: dict[str, Family] = {
-    "translation": Family(_identity_of(Translation), lambda p, ndim: Translation(p)),
-    "attention": Family(
-        lambda ndim: torch.tensor([1.0] + [0.0] * ndim), lambda p, ndim: Similarity(p[:, 0], None, p[:, 1:])
-    ),
-    "similarity": Family(_identity_of(Similarity), lambda p, ndim: Similarity.from_parameters(p)),
-    "affine": Family(_identity_of(Affine), lambda p, ndim: Affine(p.reshape(-1, ndim, ndim + 1))),
-}
+from pullback.nn.families import Family, Limit, family_of
+from pullback.transforms import Transform
 
 
 class TransformHead(nn.Module):
-    """A linear layer from features to a batch of transforms: identity + weight · features + bias.
+    """A linear layer from features to batches of transforms; zeros of it are the identity.
 
-    Weight and bias start at zero, so whatever the features are, the transform starts as the identity. All of it is
+    Weight and bias start at zero, so whatever the features are, every transform starts as the identity. All of it is
     computed in float32 at least, under autocast and in half-precision models too: in float16, a position near
     the edge of an image of 1000 pixels can be wrong by an eighth of a pixel, in bfloat16 by one pixel.
 
     Parameters
     ----------
-    transform : str
-        A name in :data:`FAMILIES`.
+    transform : str or Family
+        A name in :data:`FAMILIES`, or a family such as :func:`thin_plate_spline` gives.
     ndim : int
         Number of spatial axes, d.
     features : int, optional
         Number of features. Default: found out in the first call, as in `torch.nn.LazyLinear`.
+    heads : int, optional
+        How many transforms are predicted from the same features.
+    limit : mapping, optional
+        The range of "scale" (a pair), "rotation" (degrees), "shear", "translation", "perspective" or "displacement";
+        what of these a family has, see :data:`FAMILIES`. Numbers are bent smoothly into it. With any limit, an affine
+        map is predicted as rotation, logarithms of scales, shears and translation, so that each can be limited.
+    noise : float, optional
+        Standard deviation of the weights at the start: above 0, the transforms start near the identity and not there.
 
     Raises
     ------
     ValueError
-        If `transform` is no family.
+        If `transform` is no family, has not such axes or limits, or a number is out of its range.
 
     Examples
     --------
     >>> import torch
     >>> from pullback.nn import TransformHead
-    >>> TransformHead("translation", 2, features=8)(torch.randn(4, 8))
+    >>> (transform,) = TransformHead("translation", 2, features=8)(torch.randn(4, 8), (28, 28))
+    >>> transform
     Translation(batch of 4, 2-D, torch.float32, cpu)
     """
 
-    identity: Tensor
-
-    def __init__(self, transform: str, ndim: int, features: int | None = None) -> None:
+    def __init__(
+        self,
+        transform: str | Family,
+        ndim: int,
+        features: int | None = None,
+        *,
+        heads: int = 1,
+        limit: Limit | None = None,
+        noise: float = 0.0,
+    ) -> None:
         super().__init__()
-        if transform not in FAMILIES:
-            raise ValueError(f"TransformHead: `transform` is {transform!r}; give one of {', '.join(FAMILIES)}")
-        self.transform, self.ndim = transform, ndim
-        identity = FAMILIES[transform].identity(ndim)
-        self.register_buffer("identity", identity, persistent=False)
-        count = identity.numel()
-        self.linear = _LazyZeroLinear(count) if features is None else _ZeroLinear(features, count)
+        self.limit = dict(limit or {})
+        self.family = family_of(transform, ndim, self.limit)
+        self.ndim, self.heads = ndim, heads
+        if isinstance(heads, bool) or not isinstance(heads, int) or heads < 1:
+            raise ValueError(f"TransformHead: `heads` is {heads!r}; give a whole number of at least 1")
+        if not 0 <= noise < float("inf"):
+            raise ValueError(f"TransformHead: `noise` is {noise!r}; give a number of at least 0")
+        count = heads * self.family.count(ndim)
+        self.linear = _LazyStillLinear(count) if features is None else _StillLinear(features, count)
+        self.linear.noise = noise
+        self.linear.reset_parameters()
 
-    def forward(self, features: Tensor) -> MatrixTransform:
-        """Return a batch of N transforms for `features`, ``(N, ...)``, flattened to ``(N, features)``."""
+    def forward(self, features: Tensor, shape: Sequence[int]) -> tuple[Transform, ...]:
+        """Return a batch of N transforms a head.
+
+        Parameters
+        ----------
+        features : Tensor, shape (N, ...)
+            Flattened to ``(N, features)``.
+        shape : sequence of int
+            Spatial shape of the output that the transforms are for.
+
+        Returns
+        -------
+        tuple of Transform
+            In the frame "centered".
+        """
         with torch.autocast(features.device.type, enabled=False):
-            predicted = self.linear(features.flatten(1))
-            return FAMILIES[self.transform].build(predicted + self.identity, self.ndim)
+            raw = self.linear(features.flatten(1))
+            return tuple(self.family.build(part, tuple(shape), self.limit) for part in raw.chunk(self.heads, 1))
 
     def extra_repr(self) -> str:
         """Return what the module's repr says of it."""
-        return f"transform={self.transform!r}, ndim={self.ndim}"
+        limit = f", limit={self.limit}" if self.limit else ""
+        return f"transform={self.family.name!r}, ndim={self.ndim}, heads={self.heads}{limit}"
 
 
-class _ZeroLinear(nn.Linear):
-    """A linear layer that starts at zero and computes in float32 at least."""
+class _StillLinear(nn.Linear):
+    """A linear layer that starts at zero, or near it, and computes in float32 at least."""
+
+    noise = 0.0
 
     def reset_parameters(self) -> None:
-        nn.init.zeros_(self.weight)
+        nn.init.normal_(self.weight, std=self.noise) if self.noise else nn.init.zeros_(self.weight)
         nn.init.zeros_(self.bias)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -110,7 +112,7 @@ class _ZeroLinear(nn.Linear):
         return functional.linear(features.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
 
 
-class _LazyZeroLinear(nn.LazyLinear, _ZeroLinear):
+class _LazyStillLinear(nn.LazyLinear, _StillLinear):
     """The same with its number of features found out in the first call."""
 
-    cls_to_become = _ZeroLinear
+    cls_to_become = _StillLinear

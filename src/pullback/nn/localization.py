@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _MAX_POOLS = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_AVERAGE_POOLS = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 _ADAPTIVE_POOLS = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
@@ -59,6 +59,11 @@ class ConvLocalization(Localization):
         Side of the grid of positions that the linear layer sees.
     ndim : {1, 2, 3}, optional
         Number of spatial axes.
+    pool : int, optional
+        The image is first averaged over cells of so many pixels a side: where a thing is can be seen on a small image.
+    groups : int, optional
+        Above 0, what each convolution gives is normalised in so many groups of channels (Wu & He 2018, "Group
+        normalization"), which speeds up the training. No statistics are kept, so that a batch of one will do.
 
     Raises
     ------
@@ -82,24 +87,74 @@ class ConvLocalization(Localization):
         kernel_size: int = 5,
         grid: int = 4,
         ndim: int = 2,
+        pool: int = 1,
+        groups: int = 0,
     ) -> None:
         if ndim not in _CONVOLUTIONS:
             raise ValueError(f"ConvLocalization: `ndim` is {ndim!r}; give 1, 2 or 3")
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"ConvLocalization: `kernel_size` is {kernel_size}; give an odd number")
-        _check_positive("ConvLocalization", channels=channels, widths=widths, features=features, grid=grid)
-        layers: list[nn.Module] = []
+        _check_positive("ConvLocalization", channels=channels, widths=widths, features=features, grid=grid, pool=pool)
+        if groups < 0 or (groups and any(width % groups for width in widths)):
+            raise ValueError(f"ConvLocalization: `groups` is {groups}; give a number that divides each of {widths}")
+        layers: list[nn.Module] = [_AVERAGE_POOLS[ndim](pool, ceil_mode=True)] if pool > 1 else []
         for before, after in zip((channels, *widths), widths, strict=False):
             # With ceil_mode, a side of one sample stays one: small images pass as well as large ones.
             layers += [
                 _CONVOLUTIONS[ndim](before, after, kernel_size, padding=kernel_size // 2),
-                nn.ReLU(),
+                # ReLU after the pooling gives what ReLU before it would, on fewer values.
                 _MAX_POOLS[ndim](2, ceil_mode=True),
+                *([nn.GroupNorm(groups, after)] if groups else []),
+                nn.ReLU(),
             ]
-        positions = grid**ndim
-        last = (channels, *widths)[-1]
-        layers += [_ADAPTIVE_POOLS[ndim](grid), nn.Flatten(), nn.Linear(last * positions, features), nn.ReLU()]
-        super().__init__(layers, features)
+        super().__init__([*layers, *_positions((channels, *widths)[-1], features, grid, ndim)], features)
+
+
+class TrunkLocalization(Localization):
+    """A localization network that begins with layers of the classifier, its trunk.
+
+    The classifier sees the image through the same first layers, so what these learn for the one serves the other
+    (Finnveden, Jansson & Lindeberg 2020, "Understanding when spatial transformer networks do not support invariance").
+
+    Parameters
+    ----------
+    trunk : torch.nn.Module
+        The layers that are shared: from images to ``(N, width, *spatial)``.
+    width : int
+        Channels that the trunk gives.
+    features : int, optional
+        Width of the hidden linear layer, the number of features.
+    grid : int, optional
+        Side of the grid of positions that the linear layer sees.
+    ndim : {1, 2, 3}, optional
+        Number of spatial axes.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Notes
+    -----
+    The trunk's parameters are those of both networks; in :func:`localization_parameter_groups` they take the smaller
+    step.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import pullback as pb
+    >>> trunk = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 5), torch.nn.MaxPool2d(2), torch.nn.ReLU())
+    >>> transformer = pb.nn.SpatialTransformer(pb.nn.TrunkLocalization(trunk, 8))
+    >>> model = torch.nn.Sequential(transformer, trunk, torch.nn.Flatten(), torch.nn.Linear(8 * 12 * 12, 10))
+    >>> model(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, trunk: nn.Module, width: int, features: int = 32, *, grid: int = 4, ndim: int = 2) -> None:
+        if ndim not in _CONVOLUTIONS:
+            raise ValueError(f"TrunkLocalization: `ndim` is {ndim!r}; give 1, 2 or 3")
+        _check_positive("TrunkLocalization", width=width, features=features, grid=grid)
+        super().__init__([trunk, *_positions(width, features, grid, ndim)], features)
 
 
 class FullyConnectedLocalization(Localization):
@@ -136,7 +191,12 @@ class FullyConnectedLocalization(Localization):
         super().__init__(layers, widths[-1])
 
 
+def _positions(width: int, features: int, grid: int, ndim: int) -> list[nn.Module]:
+    """Return layers that give features of what is where, on a coarse grid."""
+    return [_ADAPTIVE_POOLS[ndim](grid), nn.Flatten(), nn.Linear(width * grid**ndim, features), nn.ReLU()]
+
+
 def _check_positive(function: str, **values: int | Sequence[int]) -> None:
     for name, value in values.items():
-        if any(number < 1 for number in torch.as_tensor(value).flatten().tolist()):
+        if any(number < 1 for number in (value if isinstance(value, Sequence) else (value,))):
             raise ValueError(f"{function}: `{name}` is {value}; give positive numbers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Sequence
@@ -16,6 +17,15 @@ from pullback.train import pictures
 
 SIDE = 28
 DIGITS = "digits"
+
+# Where MNIST is fetched from, and the SHA-256 of its files, unpacked.
+MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_MNIST = {
+    "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+}
 
 _DIGITS_FOR_TEST = 360
 _PART_FOR_TEST = 0.2
@@ -114,6 +124,39 @@ def load_idx(folder: Path) -> Dataset:
         parts[split] = (pictures.resized(images / np.float32(255), SIDE), labels.astype(np.int64))
     classes = tuple(str(k) for k in range(1 + max(int(labels.max()) for _, labels in parts.values())))
     return Dataset(folder.resolve().name, classes, *parts["train"], *parts["test"])
+
+
+def download(mirror: str = MIRROR) -> Path:
+    """Fetch MNIST's four files, those that are not there yet, and return their folder.
+
+    Parameters
+    ----------
+    mirror : str, optional
+        Address of a folder that has them.
+
+    Returns
+    -------
+    Path
+        In the user's cache; the environment variable ``PULLBACK_DATA`` puts it elsewhere.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be fetched, or is not the one that its checksum says.
+    """
+    import pooch
+
+    folder = Path(os.environ.get("PULLBACK_DATA", pooch.os_cache("pullback"))) / "mnist"
+    for name, digest in _MNIST.items():
+        try:
+            file = pooch.retrieve(f"{mirror.rstrip('/')}/{name}", None, name, folder, processor=pooch.Decompress())
+        except (OSError, ValueError) as error:
+            raise DataError(f"{mirror}: {name} cannot be fetched ({error})") from error
+        if pooch.file_hash(file) != digest:
+            for path in (Path(file), folder / name):
+                path.unlink()
+            raise DataError(f"{mirror}: {name} is not MNIST's; its checksum is another")
+    return folder
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:

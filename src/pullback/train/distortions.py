@@ -1,11 +1,13 @@
 """The distortions that pictures are trained and tested under: one table, drawn in batches, by seed.
 
-A distortion is a random affine map in the frame "centered", from the canvas to the picture, so the library distorts a
-whole batch in one call of :func:`pullback.warp`.
+A distortion is a random map in the frame "centered", from the canvas to the picture, so the library distorts a whole
+batch in one call of :func:`pullback.warp`, on whatever device the pictures are. The random numbers are drawn on the
+CPU, so that they are the same for every device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +15,12 @@ import torch
 from torch import Tensor
 
 import pullback as pb
-from pullback.transforms import MatrixTransform
+from pullback.transforms import Transform
+
+# From what is random to maps from the canvas to the picture: boxes of the ink (N, 2, 2), and the generator.
+Draw = Callable[[Tensor, torch.Generator], Transform]
+
+SIDE = 28
 
 
 @dataclass(frozen=True)
@@ -25,38 +32,28 @@ class Distortion:
     summary : str
         What it does, for tables and reports.
     canvas : int
-        Side of the square that the distorted picture is drawn on.
-    degrees : float
-        Rotations are uniform in [-degrees, degrees].
-    scales : tuple of float
-        Scales are uniform between these two.
-    placed : bool
-        Whether the picture is put anywhere on the canvas where its ink fits, or in the middle.
+        Side of the square that the distorted picture, of 28 x 28, is drawn on.
+    draw : callable
+        From the boxes of :func:`ink_boxes` and a random generator to a batch of maps from the canvas to the picture, in
+        the frame "centered".
+    clutter : int
+        How many pieces of other pictures lie about on the canvas.
     """
 
     summary: str
     canvas: int
-    degrees: float
-    scales: tuple[float, float] = (1.0, 1.0)
-    placed: bool = False
+    draw: Draw
+    clutter: int = 0
 
-
-DISTORTIONS: dict[str, Distortion] = {
-    "r": Distortion("turned by up to 90° either way", canvas=28, degrees=90),
-    "rts": Distortion(
-        "turned by up to 45° either way, scaled by 0.7 to 1.2 and placed at random on a canvas of 42 × 42",
-        canvas=42,
-        degrees=45,
-        scales=(0.7, 1.2),
-        placed=True,
-    ),
-}
 
 # The first number of every seed: what the random numbers are for. Two uses never share a stream.
 TRAINING, TESTING = 1, 2
 
 # Paler than this is background, when it is asked where a picture's ink ends.
 _INK = 0.05
+
+# Side of a piece of clutter.
+_PIECE = 6
 
 
 def generator(*seeds: int) -> torch.Generator:
@@ -88,22 +85,49 @@ def ink_boxes(images: Tensor) -> Tensor:
     return torch.stack([first, last], 1) * (2 / side) - 1
 
 
-def draw(distortion: Distortion, boxes: Tensor, side: int, random: torch.Generator) -> MatrixTransform:
-    """Draw one random map a picture.
+def apply(distortion: Distortion, images: Tensor, boxes: Tensor, chosen: Tensor, random: torch.Generator) -> Tensor:
+    """Distort some of the pictures.
 
     Parameters
     ----------
     distortion : Distortion
+    images : Tensor, (N, 1, 28, 28)
+        All pictures; clutter is cut from any of them.
     boxes : Tensor, (N, 2, 2)
-        From :func:`ink_boxes`.
-    side : int
-        Side of the pictures, in pixels.
+        Their :func:`ink_boxes`, on the CPU.
+    chosen : Tensor of int64, (M,)
+        Which are distorted, on the CPU.
     random : torch.Generator
 
     Returns
     -------
-    MatrixTransform
-        A batch of N maps from the canvas to the picture, in the frame "centered".
+    Tensor, (M, 1, canvas, canvas)
+    """
+    transform = distortion.draw(boxes[chosen], random)
+    distorted = place(images[chosen.to(images.device)], transform, distortion.canvas)
+    if not distortion.clutter:
+        return distorted
+    return _littered(distorted, images, boxes, distortion.clutter, random)
+
+
+def place(images: Tensor, transform: Transform, canvas: int) -> Tensor:
+    """Return `images`, (N, 1, side, side), through `transform` on a canvas, (N, 1, canvas, canvas)."""
+    placed: Tensor = pb.warp(images, transform.torch(images.device), (canvas, canvas), frame="centered")
+    return placed
+
+
+def turned_and_placed(canvas: int, degrees: float, scales: tuple[float, float], anywhere: bool) -> Draw:
+    """Return the drawing of rotations, scales and places.
+
+    Parameters
+    ----------
+    canvas : int
+    degrees : float
+        Rotations are uniform in [-degrees, degrees].
+    scales : tuple of float
+        Scales are uniform between these two.
+    anywhere : bool
+        Whether the picture is put anywhere on the canvas where its ink fits, or in the middle.
 
     Notes
     -----
@@ -111,24 +135,138 @@ def draw(distortion: Distortion, boxes: Tensor, side: int, random: torch.Generat
     is read at ``q = R⁻¹ (p - c) / s``. The place is uniform over all that keep the box of the ink on the canvas; along
     an axis where it fits nowhere, it is in the middle.
     """
-    count = len(boxes)
-    uniform = torch.rand(count, 4, generator=random)
-    degrees = (2 * uniform[:, 0] - 1) * distortion.degrees
-    low, high = distortion.scales
-    scale = (low + (high - low) * uniform[:, 1]) * (side / distortion.canvas)
-    turned = pb.Affine.scaling(1 / scale[:, None]) @ pb.Affine.rotation(degrees)
-    if not distortion.placed:
-        return turned
-    corners = torch.stack([boxes[:, [i, j], [0, 1]] for i in (0, 1) for j in (0, 1)], 1)
-    reached = (pb.Affine.scaling(scale[:, None]) @ pb.Affine.rotation(-degrees))(corners)
-    lowest, highest = -1 - reached.amin(1), 1 - reached.amax(1)
-    middle = (lowest + highest) / 2
-    place = middle + (uniform[:, 2:] - 0.5) * (highest - lowest).clamp(min=0)
-    return turned @ pb.Translation(-place)
+    low, high = scales
+
+    def draw(boxes: Tensor, random: torch.Generator) -> Transform:
+        uniform = torch.rand(len(boxes), 4, generator=random)
+        angle = (2 * uniform[:, 0] - 1) * degrees
+        scale = (low + (high - low) * uniform[:, 1]) * (SIDE / canvas)
+        turned = pb.Affine.scaling(1 / scale[:, None]) @ pb.Affine.rotation(angle)
+        if not anywhere:
+            return turned
+        corners = torch.stack([boxes[:, [i, j], [0, 1]] for i in (0, 1) for j in (0, 1)], 1)
+        reached = (pb.Affine.scaling(scale[:, None]) @ pb.Affine.rotation(-angle))(corners)
+        lowest, highest = -1 - reached.amin(1), 1 - reached.amax(1)
+        middle = (lowest + highest) / 2
+        offset = middle + (uniform[:, 2:] - 0.5) * (highest - lowest).clamp(min=0)
+        return turned @ pb.Translation(-offset)
+
+    return draw
 
 
-def distort(images: Tensor, transform: MatrixTransform, distortion: Distortion) -> Tensor:
-    """Return `images`, (N, 1, side, side), on the canvas, (N, 1, canvas, canvas)."""
-    canvas = (distortion.canvas, distortion.canvas)
-    distorted: Tensor = pb.warp(images, transform, canvas, frame="centered")
-    return distorted
+def seen_aslant(canvas: int, scales: tuple[float, float], deviation: float) -> Draw:
+    """Return the drawing of projective maps that move the corners of the canvas, with the picture in its middle.
+
+    Parameters
+    ----------
+    canvas : int
+    scales : tuple of float
+        All of it is first scaled by a number uniform between these two.
+    deviation : float
+        Each corner is then moved by normal numbers of this standard deviation, in pixels. Corners that are no longer
+        those of a convex quadrangle, which no projective map shows, are drawn again.
+    """
+    low, high = scales
+    square = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]], dtype=torch.float64)
+
+    def draw(boxes: Tensor, random: torch.Generator) -> Transform:
+        scale = low + (high - low) * torch.rand(len(boxes), 1, 1, generator=random, dtype=torch.float64)
+        corners = torch.zeros(len(boxes), 4, 2, dtype=torch.float64)
+        again = torch.ones(len(boxes), dtype=torch.bool)
+        while again.any():
+            moved = torch.randn(int(again.sum()), 4, 2, generator=random, dtype=torch.float64)
+            corners[again] = scale[again] * square + moved * (deviation * 2 / canvas)
+            again = ~_is_convex(corners)
+        return pb.Projective(_homography(corners, square * (canvas / SIDE)).float())
+
+    return draw
+
+
+def bent(scales: tuple[float, float], deviation: float) -> Draw:
+    """Return the drawing of thin-plate splines on 4 x 4 control points.
+
+    Parameters
+    ----------
+    scales : tuple of float
+        The picture is scaled by a number uniform between these two.
+    deviation : float
+        Each control point is read from a place that is off by normal numbers of this standard deviation, in pixels.
+    """
+    low, high = scales
+    sides = torch.linspace(-1, 1, 4)
+    points = torch.cartesian_prod(sides, sides)
+
+    def draw(boxes: Tensor, random: torch.Generator) -> Transform:
+        scale = low + (high - low) * torch.rand(len(boxes), 1, 1, generator=random)
+        moved = torch.randn(len(boxes), len(points), 2, generator=random) * (deviation * 2 / SIDE)
+        return pb.ThinPlateSpline.identity(points.numpy()).with_parameters((points + moved) / scale)
+
+    return draw
+
+
+DISTORTIONS: dict[str, Distortion] = {
+    "r": Distortion(
+        "turned by up to 90° either way",
+        canvas=28,
+        draw=turned_and_placed(28, degrees=90, scales=(1.0, 1.0), anywhere=False),
+    ),
+    "rts": Distortion(
+        "turned by up to 45° either way, scaled by 0.7 to 1.2 and placed at random on a canvas of 42 × 42",
+        canvas=42,
+        draw=turned_and_placed(42, degrees=45, scales=(0.7, 1.2), anywhere=True),
+    ),
+    "p": Distortion(
+        "scaled by 0.75 to 1 and seen aslant: each corner of a canvas of 42 × 42 moved by 5 pixels or so",
+        canvas=42,
+        draw=seen_aslant(42, scales=(0.75, 1.0), deviation=5.0),
+    ),
+    "e": Distortion(
+        "scaled by 0.75 to 1 and bent, each of 4 × 4 points off by 1.5 pixels or so",
+        canvas=28,
+        draw=bent(scales=(0.75, 1.0), deviation=1.5),
+    ),
+    "tc": Distortion(
+        "placed at random on a canvas of 60 × 60, among six pieces of other pictures",
+        canvas=60,
+        draw=turned_and_placed(60, degrees=0, scales=(1.0, 1.0), anywhere=True),
+        clutter=6,
+    ),
+}
+
+
+def _is_convex(corners: Tensor) -> Tensor:
+    """Say of quadrangles, (N, 4, 2), which are convex and run the same way as the square's corners."""
+    edge = corners.roll(-1, 1) - corners
+    following = edge.roll(-1, 1)
+    return (edge[..., 1] * following[..., 0] - edge[..., 0] * following[..., 1] > 0).all(1)
+
+
+def _homography(source: Tensor, target: Tensor) -> Tensor:
+    """Return the matrices, (N, 3, 3), that take four points, (N, 4, 2), to four others, (4, 2)."""
+    target = target.expand_as(source)
+    homogeneous = torch.cat([source, torch.ones_like(source[..., :1])], -1)
+    nothing = torch.zeros_like(homogeneous)
+    # a . (p, 1) - q_y (c . p) = q_y, and the same for x, of every pair p, q.
+    rows = [
+        torch.cat([homogeneous, nothing, -target[..., :1] * source], -1),
+        torch.cat([nothing, homogeneous, -target[..., 1:] * source], -1),
+    ]
+    solved = torch.linalg.solve(torch.cat(rows, 1), torch.cat([target[..., 0], target[..., 1]], 1))
+    return torch.cat([solved, torch.ones_like(solved[:, :1])], 1).reshape(-1, 3, 3)
+
+
+def _littered(canvases: Tensor, images: Tensor, boxes: Tensor, count: int, random: torch.Generator) -> Tensor:
+    """Lay `count` pieces of the ink of other pictures on each canvas."""
+    side = canvases.shape[-1]
+    for _ in range(count):
+        sources = torch.randint(len(images), (len(canvases),), generator=random)
+        uniform = torch.rand(len(canvases), 2, 2, generator=random)
+        box = (boxes[sources] + 1) * (SIDE / 2)
+        room = (box[:, 1] - box[:, 0] - _PIECE).clamp(min=0)
+        corner = (box[:, 0] + (uniform[:, 0] * (room + 1)).floor().minimum(room)).clamp(max=SIDE - _PIECE)
+        spot = (uniform[:, 1] * (side - _PIECE + 1)).floor()
+        cut = pb.Translation(corner.to(images.device))
+        lay = pb.Translation(-spot.to(images.device))
+        pieces = pb.warp(images[sources.to(images.device)], cut, (_PIECE, _PIECE))
+        canvases = (canvases + pb.warp(pieces, lay, (side, side))).clamp(max=1)
+    return canvases

@@ -11,11 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import pullback as pb
 from pullback.train import models, pictures
 from pullback.train.loop import TestBatches
 from pullback.train.runs import Run, RunError, Trained
-from pullback.transforms import MatrixTransform
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,51 @@ def evaluate(run: Run, batches: TestBatches) -> list[Trained]:
     return measured
 
 
+def confusion(run: Run, batches: TestBatches) -> dict[str, Tensor]:
+    """Count which class is read as which, for every model of a run, over all seeds together.
+
+    Returns
+    -------
+    dict of Tensor, (classes, classes)
+        By model; rows are the classes, columns what they are read as.
+    """
+    classes = len(run.classes)
+    counts: dict[str, Tensor] = {}
+    for trained in run.trained():
+        predicted = predict(run.network(trained), batches)
+        pairs = torch.bincount(batches.labels * classes + predicted, minlength=classes**2)
+        counts[trained.model] = counts.get(trained.model, 0) + pairs.reshape(classes, classes)
+    return counts
+
+
+def trained_network(run: Run, model: str | None = None, seed: int | None = None) -> models.Network:
+    """Return the first finished network of a run that is asked for.
+
+    Parameters
+    ----------
+    run : Run
+    model : str, optional
+        Default: the first with a transformer, or else the first.
+    seed : int, optional
+        Default: any.
+
+    Raises
+    ------
+    RunError
+        If there is none.
+    """
+    finished = [job for job in run.configuration.jobs if run.has(*job)]
+    wanted = [job for job in finished if job[0] == (model or job[0]) and job[1] == (job[1] if seed is None else seed)]
+    if not wanted:
+        what = " ".join([model or "network", *([] if seed is None else [f"with seed {seed}"])])
+        raise RunError(
+            f"{run.path}: no {what} is trained; there is "
+            + (", ".join(f"{name} with seed {number}" for name, number in finished) or "nothing yet")
+        )
+    best = min(wanted, key=lambda job: job[0] not in models.WITH_TRANSFORMER)
+    return run.network(run.load(*best))
+
+
 def transformer_of(run: Run) -> models.Network:
     """Return the first finished network of a run that has a spatial transformer.
 
@@ -105,10 +148,10 @@ def transformer_of(run: Run) -> models.Network:
     RunError
         If there is none.
     """
-    for model, seed in run.configuration.jobs:
-        if model == models.ST_CNN and run.has(model, seed):
-            return run.network(run.load(model, seed))
-    raise RunError(f"{run.path}: no network with a transformer is trained yet; go on with --resume")
+    network = trained_network(run)
+    if network.transformer is None:
+        raise RunError(f"{run.path}: no network with a transformer is trained yet; go on with --resume")
+    return network
 
 
 @torch.inference_mode()
@@ -139,5 +182,6 @@ def rectify(
     view, transform = network.rectify(looked_at)
     if size is None:
         size = max(1, round(max(shape) * view.shape[-1] / canvas))
-    whole: MatrixTransform = pictures.fitted(shape) @ pb.Affine(transform.numpy().matrix[0])
+    own = transform.numpy()
+    whole = pictures.fitted(shape) @ own.with_parameters(own.parameters[0])
     return pictures.warped(picture, whole, (size, size), frame="centered")

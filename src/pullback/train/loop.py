@@ -13,17 +13,17 @@ from typing import Any, Protocol
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from pullback import Affine
 from pullback.nn import localization_parameter_groups
-from pullback.train import distortions, models
+from pullback.train import distortions, models, processes
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS, Distortion
-from pullback.train.runs import Configuration, Row, Run, RunError, Trained, read_checkpoint
+from pullback.train.runs import PAPER, Configuration, Row, Run, RunError, Trained, read_checkpoint
 
 Batch = tuple[Tensor, Tensor]
 
@@ -47,6 +47,22 @@ class Progress(Protocol):
         """Take note that a training is finished."""
 
 
+class Silence:
+    """Progress of which nobody takes note."""
+
+    def start(self, model: str, seed: int, epochs: int, batches: int, done: int) -> None:
+        """Say nothing."""
+
+    def batch(self) -> None:
+        """Say nothing."""
+
+    def epoch(self, row: Row) -> None:
+        """Say nothing."""
+
+    def finish(self, trained: Trained) -> None:
+        """Say nothing."""
+
+
 class TrainingBatches:
     """The batches of an epoch: the pictures in a new order, distorted anew, as a function of seed and epoch alone.
 
@@ -61,6 +77,11 @@ class TrainingBatches:
     ----------
     epoch : int
         The epoch that the next iteration gives.
+
+    Notes
+    -----
+    Of several processes, each distorts the whole batch and gives its share, every n-th picture: that is little work,
+    and the random numbers are those of one process.
     """
 
     def __init__(self, dataset: Dataset, distortion: Distortion, batch_size: int, seed: int) -> None:
@@ -71,14 +92,18 @@ class TrainingBatches:
         self.epoch = 0
 
     def __len__(self) -> int:
-        return -(-len(self.images) // self.batch_size)
+        return -(-len(self.labels) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         random = distortions.generator(distortions.TRAINING, self.seed, self.epoch)
-        matrices = distortions.draw(self.distortion, self.boxes, self.images.shape[-1], random).matrix
-        for chosen in torch.split(torch.randperm(len(self.images), generator=random), self.batch_size):
-            transform = Affine(matrices[chosen])
-            yield distortions.distort(self.images[chosen], transform, self.distortion), self.labels[chosen]
+        for chosen in torch.split(torch.randperm(len(self.labels), generator=random), self.batch_size):
+            images = distortions.apply(self.distortion, self.images, self.boxes, chosen, random)
+            share = slice(processes.rank(), None, processes.count())
+            yield images[share], self.labels[chosen.to(self.labels.device)][share]
+
+    def to(self, device: torch.device) -> None:
+        """Keep the pictures on a device, so that they are distorted there."""
+        self.images, self.labels = self.images.to(device), self.labels.to(device)
 
 
 class TestBatches:
@@ -97,10 +122,11 @@ class TestBatches:
 
     def __init__(self, dataset: Dataset, distortion: Distortion) -> None:
         pictures = torch.from_numpy(dataset.test_images)[:, None]
-        random = distortions.generator(distortions.TESTING)
-        transform = distortions.draw(distortion, distortions.ink_boxes(pictures), pictures.shape[-1], random)
-        self.images = distortions.distort(pictures, transform, distortion)
         self.labels = torch.from_numpy(dataset.test_labels)
+        random = distortions.generator(distortions.TESTING)
+        everything = torch.arange(len(pictures))
+        boxes = distortions.ink_boxes(pictures)
+        self.images = distortions.apply(distortion, pictures, boxes, everything, random)
 
     def __len__(self) -> int:
         return -(-len(self.labels) // _LARGEST_BATCH)
@@ -110,19 +136,20 @@ class TestBatches:
 
 
 class Training(pl.LightningModule):
-    """Cross-entropy by AdamW with a one-cycle rate, and a smaller step for localization networks.
+    """Cross-entropy by the optimizer of a schedule, with a step of their own for localization networks.
 
     Parameters
     ----------
     network : Network
     configuration : Configuration
-    classes : int
+    classes, pictures : int
+        How many there are of each, of the pictures to train on.
     """
 
-    def __init__(self, network: models.Network, configuration: Configuration, classes: int) -> None:
+    def __init__(self, network: models.Network, configuration: Configuration, classes: int, pictures: int) -> None:
         super().__init__()
         self.network = network
-        self.configuration = configuration
+        self.configuration, self.pictures = configuration, pictures
         self.train_loss, self.test_loss = MeanMetric(), MeanMetric()
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
@@ -130,31 +157,42 @@ class Training(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Return the loss of a batch."""
         images, labels = batch
-        logits = self.network(images)
-        loss = functional.cross_entropy(logits, labels)
-        self.train_loss.update(loss.detach(), len(labels))
+        logits = self.network(images).float()
+        losses = functional.cross_entropy(logits, labels, reduction="none")
+        self.train_loss.update(losses.detach())
         self.train_accuracy.update(logits.detach(), labels)
-        return loss
+        # The gradients of all processes are averaged. Their shares of a batch may differ by a picture, and so each is
+        # divided by what is its part of the whole: the average is the gradient of the mean over the batch.
+        return losses.sum() * (processes.count() / self._pictures_in(index))
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Take note of loss and accuracy on a batch of test pictures."""
         images, labels = batch
-        logits = self.network(images)
-        self.test_loss.update(functional.cross_entropy(logits, labels), len(labels))
+        logits = self.network(images).float()
+        self.test_loss.update(functional.cross_entropy(logits, labels, reduction="none"))
         self.test_accuracy.update(logits, labels)
 
     def configure_optimizers(self) -> Any:
         """Return optimizer and schedule, as Lightning wants them."""
         settings = self.configuration
         groups = localization_parameter_groups(self.network, settings.learning_rate, settings.localization_scale)
-        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            [group["lr"] for group in groups],
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            div_factor=10,
-        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        optimizer: torch.optim.Optimizer
+        schedule: torch.optim.lr_scheduler.LRScheduler
+        if settings.schedule == PAPER:
+            optimizer = torch.optim.SGD(groups, weight_decay=settings.weight_decay)
+            thirds = [steps // 3, 2 * steps // 3]
+            schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, thirds, gamma=0.1)
+        else:
+            optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+            highest = [group["lr"] for group in groups]
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, div_factor=10)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _pictures_in(self, index: int) -> int:
+        """Return how many pictures the batch of that number in an epoch has, on all processes together."""
+        size = self.configuration.batch_size
+        return min(size, self.pictures - index * size)
 
     def measurements(self) -> Row:
         """Return what was measured since the last call: mean losses, and errors in per cent."""
@@ -208,7 +246,8 @@ class Recorder(pl.Callback):
         self.random_state = state_dict["random_state"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go on where the clock and the random numbers were."""
+        """Go on where the clock and the random numbers were, with the pictures where the network is."""
+        self.batches.to(pl_module.device)
         torch.set_rng_state(self.random_state)
         self.started = time.perf_counter() - (self.history[-1]["seconds"] if self.history else 0)
         epochs = self.run.configuration.epochs
@@ -235,7 +274,11 @@ class Recorder(pl.Callback):
         }
         self.history.append(row)
         self.run.keep_last(trainer)
-        self.run.write_metrics([*self.before, *self.history])
+        if trainer.is_global_zero:
+            self.run.write_metrics([*self.before, *self.history])
+        if trainer.logger is not None:
+            measured = ("learning_rate", "train_loss", "train_error", "test_loss", "test_error")
+            trainer.logger.log_metrics({name: row[name] for name in measured}, step=row["epoch"])
         self.progress.epoch(row)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -276,11 +319,15 @@ def train(run: Run, dataset: Dataset, progress: Progress) -> list[Trained]:
         else:
             before = [row for earlier in all_trained for row in earlier.history]
             trained = _train_one(run, dataset, test, model, seed, before, progress)
-            run.keep(trained)
-            run.last.unlink(missing_ok=True)
+            processes.wait_for_all()
+            if processes.rank() == 0:
+                run.keep(trained)
+                run.last.unlink(missing_ok=True)
+            processes.wait_for_all()
             progress.finish(trained)
         all_trained.append(trained)
-    run.write_metrics(row for trained in all_trained for row in trained.history)
+    if processes.rank() == 0:
+        run.write_metrics(row for trained in all_trained for row in trained.history)
     return all_trained
 
 
@@ -298,9 +345,12 @@ def _train_one(
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
             callbacks=[recorder],
-            devices=1,
+            precision=settings.precision,  # type: ignore[arg-type]
+            devices=processes.count(),
+            strategy="ddp" if processes.count() > 1 else "auto",
+            use_distributed_sampler=False,
             default_root_dir=run.path,
-            logger=False,
+            logger=TensorBoardLogger(run.path, "tensorboard", f"{model}-seed{seed}"),
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -309,7 +359,7 @@ def _train_one(
         resumed = _resumable(run, model, seed)
         with _interruptible(recorder):
             trainer.fit(
-                Training(network, settings, classes),
+                Training(network, settings, classes, len(dataset.train_labels)),
                 train_dataloaders=batches,
                 val_dataloaders=test,
                 ckpt_path=run.last if resumed else None,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import pullback as pb
 from pullback.train import atomic
-from pullback.transforms import MatrixTransform
+from pullback.transforms import Transform
 
 Picture = npt.NDArray[Any]
 
@@ -114,7 +114,7 @@ def gray(picture: Picture) -> npt.NDArray[np.float32]:
 
 def warped(
     picture: Picture,
-    transform: MatrixTransform,
+    transform: Transform,
     shape: tuple[int, int],
     fill: float | Sequence[float] = 0,
     **options: Any,
@@ -124,7 +124,7 @@ def warped(
     Parameters
     ----------
     picture : ndarray, (height, width) or (height, width, 1 to 4)
-    transform : MatrixTransform
+    transform : Transform
     shape : tuple of int
         Height and width of the result.
     fill : float or sequence of float, optional

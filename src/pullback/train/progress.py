@@ -92,5 +92,17 @@ def table(results: Sequence[Result], title: str) -> Table:
     return shown
 
 
+def confusion_table(model: str, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> Table:
+    """Return for a terminal how often each class, a row, is read as each, a column."""
+    shown = Table(title=f"{model.upper()}, read as", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    shown.add_column("")
+    for name in classes:
+        shown.add_column(name, justify="right")
+    for row, (name, line) in enumerate(zip(classes, counts, strict=True)):
+        entries = [f"[bold]{count}[/bold]" if column == row else str(count or "·") for column, count in enumerate(line)]
+        shown.add_row(f"[bold]{name}[/bold]", *entries)
+    return shown
+
+
 def _name(model: str, seed: int) -> str:
     return f"{model:6}  seed {seed}"

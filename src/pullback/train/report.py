@@ -21,12 +21,14 @@ from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
 from pullback.train.evaluation import Result, summarize, transformer_of
 from pullback.train.loop import TestBatches
-from pullback.train.runs import Run, Trained
+from pullback.train.runs import FAST, PRECISIONS, SCHEDULES, Configuration, Run, Trained
 from pullback.train.view import View
 
 _EXAMPLES_A_CLASS = 3
 _MOST_CLASSES = 20
 _COLUMNS = 10
+
+_NUMBERS = {2: "Two classifiers", 3: "Three classifiers", 4: "Four classifiers"}
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -70,15 +72,11 @@ def write(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> Path:
 def page(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
     """Return the page as HTML."""
     results = summarize(all_trained)
-    seen = view.look(transformer_of(run), TestBatches(dataset, DISTORTIONS[run.configuration.distortion]))
-    sections = [
-        _head(run, dataset, results),
-        _table(run, results),
-        _examples(seen, dataset.classes),
-        _means(seen, dataset.classes),
-        _curves(all_trained),
-        _origin(run, dataset, all_trained),
-    ]
+    sections = [_head(run, dataset, results), _table(run, results)]
+    if any(result.model in models.WITH_TRANSFORMER for result in results):
+        seen = view.look(transformer_of(run), TestBatches(dataset, DISTORTIONS[run.configuration.distortion]))
+        sections += [_examples(seen, dataset.classes), _means(seen, dataset.classes)]
+    sections += [_curves(all_trained), _origin(run, dataset, all_trained)]
     return _PAGE.format(
         title=f"{escape(run.path.name)} · pullback",
         style=resources.files("pullback.train").joinpath("report.css").read_text(encoding="utf-8"),
@@ -93,12 +91,16 @@ def _head(run: Run, dataset: Dataset, results: Sequence[Result]) -> str:
         f"<span>{models.MODELS[result.model]}</span></div>"
         for result in results
     )
+    straightens = any(result.model in models.WITH_TRANSFORMER for result in results)
+    title = "A network that straightens what it reads" if straightens else "A network that reads what is not straight"
+    one = "One of them begins" if len(results) > 1 else "It begins"
+    several = f"{_NUMBERS[len(results)]} with the same number of parameters learn" if len(results) > 1 else "One learns"
+    how = f"""{one} with a spatial transformer: before it reads, it may
+warp the picture. Nobody tells it how; it learns that from the class labels alone."""
     return f"""<header>
 <p class="eyebrow">pullback · {name} · {distortion}</p>
-<h1>A network that straightens what it reads</h1>
-<p class="lead">Two classifiers with the same number of parameters learn to read {name},
-{DISTORTIONS[distortion].summary}. One of them begins with a spatial transformer: before it reads, it may
-warp the picture. Nobody tells it how; it learns that from the class labels alone.</p>
+<h1>{title}</h1>
+<p class="lead">{several} to read {name}, {DISTORTIONS[distortion].summary}. {how if straightens else ""}</p>
 <div class="figures">
 {figures}
 <p>of {len(dataset.test_labels):,} test pictures that they had never seen are read wrong</p>
@@ -118,6 +120,8 @@ def _table(run: Run, results: Sequence[Result]) -> str:
     headings = "".join(
         f'<th scope="col">{name}</th>' for name in ("parameters", "test error, %", "each seed", "training")
     )
+    shared = " All models saw the same pictures in the same order; the test pictures are the same."
+    shared = shared if len(results) > 1 else ""
     return f"""<section>
 <h2>Result</h2>
 <div class="scroll"><table>
@@ -125,16 +129,17 @@ def _table(run: Run, results: Sequence[Result]) -> str:
 <tbody>
 {rows}
 </tbody></table></div>
-<p class="note">Test error after the last of {settings.epochs} epochs, {over}. Both models saw the same pictures
-in the same order; the test pictures are the same for all.{_ratio(results)}</p>
+<p class="note">Test error after the last of {settings.epochs} epochs, {over}.{shared}{_ratio(results)}</p>
 </section>"""
 
 
 def _ratio(results: Sequence[Result]) -> str:
     errors = {result.model: result.mean for result in results}
-    if len(errors) < 2 or errors[models.CNN] == 0:
-        return ""
-    return f" With the transformer the error is {errors[models.ST_CNN] / errors[models.CNN]:.2f} times that without."
+    return "".join(
+        f" With the transformer the {plain.upper()} has {errors[model] / errors[plain]:.2f} times the error of without."
+        for plain, model in ((models.FCN, models.ST_FCN), (models.CNN, models.ST_CNN))
+        if errors.get(plain) and model in errors
+    )
 
 
 def _examples(seen: View, classes: Sequence[str]) -> str:
@@ -160,10 +165,9 @@ def _card(seen: View, index: int, classes: Sequence[str]) -> str:
     side = seen.inputs.shape[-1]
     margin = side // 7
     whole = side + 2 * margin
-    corners = view.corners(seen.matrices[index], side)
-    outline = " ".join(f"{x:.2f},{y:.2f}" for x, y in corners)
-    (x1, y1), (x2, y2) = corners[:2]
-    numbers = ", ".join(f"{number:.5f}" for number in view.straightening(seen.matrices[index], side))
+    corners = [f"{x:.2f},{y:.2f}" for x, y in view.outline(seen.frames[index], side)]
+    top = corners[: len(corners) // 4 + 1]
+    numbers = ", ".join(f"{number:.5f}" for number in view.straightening(seen.frames[index], side))
     label, predicted = int(seen.labels[index]), int(seen.predicted[index])
     name = escape(classes[label])
     verdict = "" if label == predicted else f"<figcaption>read as {escape(classes[predicted])}</figcaption>"
@@ -171,7 +175,7 @@ def _card(seen: View, index: int, classes: Sequence[str]) -> str:
 <svg viewBox="{-margin} {-margin} {whole} {whole}" role="img" aria-label="{name} as shown, with the frame">
 <g style="--straight: translate({-margin}px, {-margin}px) scale({whole / side:.5f}) matrix({numbers})">
 <image width="{side}" height="{side}" href="{_embedded(seen.inputs[index, 0])}"/>
-<polygon points="{outline}"/><line x1="{x1:.2f}" y1="{y1:.2f}" x2="{x2:.2f}" y2="{y2:.2f}"/>
+<polygon points="{" ".join(corners)}"/><polyline points="{" ".join(top)}"/>
 </g></svg>
 <img src="{_embedded(seen.outputs[index, 0])}" alt="{name} as passed on">{verdict}
 </figure>"""
@@ -207,7 +211,12 @@ def _strip(images: Tensor, labels: Tensor, classes: Sequence[str]) -> str:
 
 
 def _curves(all_trained: Sequence[Trained]) -> str:
-    keys = "".join(f'<span><span class="key {name}"></span>{text}</span>' for name, text in models.MODELS.items())
+    present = {trained.model for trained in all_trained}
+    keys = "".join(
+        f'<span><span class="key {name}"></span>{text}</span>'
+        for name, text in models.MODELS.items()
+        if name in present
+    )
     several = len({trained.seed for trained in all_trained}) > 1
     lines = "Thick lines are means over the seeds, thin lines the seeds. " if several else ""
     return f"""<section>
@@ -228,11 +237,11 @@ def _origin(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
         "data": f"{dataset.name}: {len(dataset.train_labels):,} pictures of 28 × 28 to train on, "
         f"{len(dataset.test_labels):,} to test, {len(dataset.classes)} classes",
         "distortion": f"{settings.distortion}: {DISTORTIONS[settings.distortion].summary}",
-        "transformer": f"{settings.transform}, predicted by a small convolutional network; it starts as the identity",
-        "training": f"{settings.epochs} epochs in batches of {settings.batch_size}; AdamW, one cycle up to "
-        f"{settings.learning_rate:g}, localization × {settings.localization_scale:g}, "
+        "transformer": f"{settings.transform}, predicted by a small network; it starts as the identity",
+        "training": f"{settings.epochs} epochs in batches of {settings.batch_size}; {SCHEDULES[settings.schedule]}, "
+        f"rate up to {settings.learning_rate:g}, localization × {settings.localization_scale:g}, "
         f"weight decay {settings.weight_decay:g}",
-        "pictures above": f"from the model with seed {all_trained[0].seed}",
+        "pictures above": f"from the first model with a transformer, seed {all_trained[0].seed}",
         "made with": f"pullback {pb.__version__}, PyTorch {torch.__version__}",
     }
     entries = "\n".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
@@ -253,6 +262,9 @@ def _command(run: Run) -> str:
         "data": settings.data if settings.data != data.DIGITS else None,
         "distortion": settings.distortion,
         "transform": settings.transform,
+        "models": ",".join(settings.models) if settings.models != Configuration.models else None,
+        "schedule": settings.schedule if settings.schedule != FAST else None,
+        "precision": settings.precision if settings.precision != PRECISIONS[0] else None,
         "seeds": settings.seeds,
         "epochs": settings.epochs,
         "batch-size": settings.batch_size,

@@ -3,8 +3,9 @@
 =======================================  ==================================================================
 ``config.json``                          the configuration, the data and the versions that it was started with
 ``metrics.csv``                          one row an epoch, of every model and seed
-``checkpoints/MODEL-seedK.ckpt``         what was trained: weights and history
+``checkpoints/MODEL-seedK.safetensors``  what was trained: weights, and in the metadata, as JSON, the history
 ``checkpoints/last.ckpt``                the training under way, from which ``--resume`` goes on
+``tensorboard/``                         the same measurements for TensorBoard
 ``report.html``                          the page that shows the run
 =======================================  ==================================================================
 
@@ -15,16 +16,18 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib.metadata
 import io
 import json
 import math
 import platform
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import lightning
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -33,6 +36,9 @@ from pullback.nn import FAMILIES
 from pullback.train import atomic, models
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 Row: TypeAlias = dict[str, Any]
 
@@ -49,8 +55,59 @@ COLUMNS = (
 )
 
 
+# Under this name the metadata of a safetensors file hold the rest of what was trained.
+_METADATA = "training"
+
+
 class RunError(ValueError):
     """A run that is missing, damaged, or not what was asked for."""
+
+
+# How a training goes: what its options are where they are not given, and what a reader is told of it.
+FAST, PAPER = "fast", "paper"
+SCHEDULES: dict[str, str] = {
+    FAST: "AdamW, one cycle",
+    PAPER: "stochastic gradient descent, the rate divided by 10 after each third",
+}
+PRECISIONS = ("32-true", "bf16-mixed")
+
+# The paper's 150,000 iterations.
+_PAPER_ITERATIONS = 150_000
+# With so few pictures an epoch is short, and the steps of small batches are many.
+_FEW_PICTURES = 10_000
+
+
+def defaults(schedule: str, pictures: int, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return the epochs, the batch size and the learning rates that a schedule has where they are not given.
+
+    Parameters
+    ----------
+    schedule : {"fast", "paper"}
+    pictures : int
+        How many there are to train on.
+    wanted : sequence of str
+        The models.
+
+    Returns
+    -------
+    dict
+        As arguments of :class:`Configuration`. Fast: 30 epochs on few pictures; on many, 16 for convolutional networks
+        and 40 for others.
+        Paper: as many epochs as make 150,000 iterations.
+    """
+    if schedule == PAPER:
+        batch = 256
+        return {
+            "epochs": -(-_PAPER_ITERATIONS // -(-pictures // batch)),
+            "batch_size": batch,
+            "learning_rate": 0.01,
+            "localization_scale": 1.0,
+            "weight_decay": 0.0,
+        }
+    if pictures <= _FEW_PICTURES:
+        return {"epochs": 30, "batch_size": 64, "learning_rate": 6e-3}
+    convolutional = any(model in models.CONVOLUTIONAL for model in wanted)
+    return {"epochs": 16 if convolutional else 40, "batch_size": 128, "learning_rate": 3e-3}
 
 
 @dataclass(frozen=True)
@@ -65,14 +122,20 @@ class Configuration:
         A row of :data:`pullback.train.distortions.DISTORTIONS`.
     transform : str
         Family of the transformer's transforms.
+    models : tuple of str
+        What is trained, names in :data:`pullback.train.models.MODELS`.
     seeds : int
         Each model is trained once with each of the seeds 0, 1, ..., seeds - 1.
+    schedule : {"fast", "paper"}
+        See :data:`SCHEDULES`.
     epochs, batch_size : int
+        A batch is what one step is taken after, on however many processes it is computed.
     learning_rate : float
-        Highest step of the one-cycle schedule.
+        Highest step of the schedule.
     localization_scale : float
         Step of localization networks, as a part of `learning_rate`.
     weight_decay : float
+    precision : {"32-true", "bf16-mixed"}
 
     Raises
     ------
@@ -83,19 +146,31 @@ class Configuration:
     data: str = "digits"
     distortion: str = "rts"
     transform: str = "affine"
+    models: tuple[str, ...] = (models.CNN, models.ST_CNN)
     seeds: int = 3
+    schedule: str = FAST
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float = 6e-3
     localization_scale: float = 0.3
     weight_decay: float = 0.01
+    precision: str = PRECISIONS[0]
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, str):
             raise RunError(f"data is {self.data!r}; give 'digits' or the path of a folder")
-        for name, known in (("distortion", DISTORTIONS), ("transform", FAMILIES)):
+        choices: dict[str, Iterable[str]] = {
+            "distortion": DISTORTIONS,
+            "transform": FAMILIES,
+            "schedule": SCHEDULES,
+            "precision": PRECISIONS,
+        }
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise RunError(f"{name} is {getattr(self, name)!r}; choose from {', '.join(known)}")
+        if not isinstance(self.models, tuple | list) or not self.models or set(self.models) - set(models.MODELS):
+            raise RunError(f"models is {self.models!r}; choose from {', '.join(models.MODELS)}")
+        object.__setattr__(self, "models", tuple(name for name in models.MODELS if name in self.models))
         for name in ("seeds", "epochs", "batch_size"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -108,7 +183,7 @@ class Configuration:
     @property
     def jobs(self) -> list[tuple[str, int]]:
         """The trainings, (model, seed), in their order."""
-        return [(model, seed) for seed in range(self.seeds) for model in models.MODELS]
+        return [(model, seed) for seed in range(self.seeds) for model in self.models]
 
 
 @dataclass(frozen=True)
@@ -201,6 +276,15 @@ class Run:
             raise RunError(f"{file}: not readable as the configuration of a run ({error})") from error
         return cls(path, configuration, classes)
 
+    def with_seeds(self, seeds: int) -> Run:
+        """Return the run with more seeds to train, and write that down."""
+        file = self.path / "config.json"
+        content = json.loads(file.read_text(encoding="utf-8"))
+        configuration = dataclasses.replace(self.configuration, seeds=seeds)
+        content["configuration"] = dataclasses.asdict(configuration)
+        atomic.write(file, json.dumps(content, indent=2) + "\n")
+        return Run(self.path, configuration, self.classes)
+
     @property
     def last(self) -> Path:
         """The checkpoint of the training under way."""
@@ -230,12 +314,16 @@ class Run:
 
     def keep(self, trained: Trained) -> None:
         """Write the checkpoint of a finished training."""
-        content = io.BytesIO()
-        torch.save(dataclasses.asdict(trained), content)
-        atomic.write(self._checkpoint(trained.model, trained.seed), content.getvalue())
+        told = {"model": trained.model, "seed": trained.seed, "history": trained.history}
+        tensors = {name: value.contiguous() for name, value in trained.state.items()}
+        content = safetensors.torch.save(tensors, {_METADATA: json.dumps(told)})
+        atomic.write(self._checkpoint(trained.model, trained.seed), content)
 
-    def keep_last(self, trainer: lightning.pytorch.Trainer) -> None:
-        """Write the checkpoint of the training under way."""
+    def keep_last(self, trainer: Trainer) -> None:
+        """Write the checkpoint of the training under way; every process of a training takes part."""
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.last)  # of the processes only the first one writes
+            return
         with atomic.replacing(self.last) as temporary:
             trainer.save_checkpoint(temporary)
 
@@ -248,11 +336,20 @@ class Run:
             If it is missing, corrupted, or of another model or seed.
         """
         path = self._checkpoint(model, seed)
-        content = read_checkpoint(path)
-        if content.keys() != {field.name for field in dataclasses.fields(Trained)}:
-            raise RunError(f"{path}: not a checkpoint of this program")
-        trained = Trained(**content)
-        if (trained.model, trained.seed) != (model, seed) or not trained.history:
+        if not path.is_file():
+            raise RunError(f"{path}: no such checkpoint")
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                told = json.loads((file.metadata() or {})[_METADATA])
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            trained = Trained(state=state, **told)
+            if not trained.history:
+                raise KeyError("history")
+        except KeyError as error:
+            raise RunError(f"{path}: not a checkpoint of this program") from error
+        except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
+            raise RunError(f"{path}: corrupted, it cannot be read as a checkpoint") from error
+        if (trained.model, trained.seed) != (model, seed):
             raise RunError(f"{path}: holds {trained.model} with seed {trained.seed}, not what its name says")
         return trained
 
@@ -286,7 +383,7 @@ class Run:
         atomic.write(self.path / "metrics.csv", text.getvalue())
 
     def _checkpoint(self, model: str, seed: int) -> Path:
-        return self.path / "checkpoints" / f"{model}-seed{seed}.ckpt"
+        return self.path / "checkpoints" / f"{model}-seed{seed}.safetensors"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -320,7 +417,7 @@ def _describe(configuration: Configuration, dataset: Dataset) -> str:
         "versions": {
             "pullback": pb.__version__,
             "torch": torch.__version__,
-            "lightning": lightning.__version__,
+            "lightning": importlib.metadata.version("lightning"),
             "python": platform.python_version(),
         },
     }

@@ -9,9 +9,21 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import pullback as pb
 from pullback.train.loop import TestBatches
 from pullback.train.models import Network
+
+_POINTS_A_SIDE = 8
+
+
+def _edge() -> npt.NDArray[np.float64]:
+    along = np.linspace(-1, 1, _POINTS_A_SIDE, endpoint=False)
+    one = np.ones_like(along)
+    sides = [(-one, along), (along, one), (one, -along), (-along, -one)]
+    return np.concatenate([np.stack(side, 1) for side in sides])
+
+
+# Points on the edge of an output, (y, x) in the frame "centered", along the top and on as the hands of a clock go.
+EDGE = _edge()
 
 
 @dataclass(frozen=True)
@@ -22,14 +34,15 @@ class View:
     ----------
     inputs : Tensor, (N, 1, canvas, canvas)
     outputs : Tensor, (N, 1, side, side)
-    matrices : ndarray, (N, 2, 3)
-        From output to input, in the frame "centered".
+    frames : ndarray, (N, K, 2)
+        Where points on the edge of the output are on the input, in the frame "centered": the points of
+        :data:`EDGE`, of which the first quarter is the top edge.
     labels, predicted : Tensor, (N,)
     """
 
     inputs: Tensor
     outputs: Tensor
-    matrices: npt.NDArray[np.float64]
+    frames: npt.NDArray[np.float64]
     labels: Tensor
     predicted: Tensor
 
@@ -37,48 +50,39 @@ class View:
 @torch.inference_mode()
 def look(network: Network, batches: TestBatches) -> View:
     """Pass all test pictures through a network with a transformer."""
-    outputs, matrices, predicted = [], [], []
+    outputs, frames, predicted = [], [], []
     for images, _ in batches:
         warped, transform = network.rectify(images)
         outputs.append(warped)
-        matrices.append(transform.numpy().matrix)
-        predicted.append(network.classifier(warped).argmax(1))
-    return View(batches.images, torch.cat(outputs), np.concatenate(matrices), batches.labels, torch.cat(predicted))
+        frames.append(transform.numpy()(EDGE[None], shape=warped.shape[2:], frame="centered"))
+        predicted.append(network.classify(warped).argmax(1))
+    return View(batches.images, torch.cat(outputs), np.concatenate(frames), batches.labels, torch.cat(predicted))
 
 
-def corners(matrix: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
-    """Return where the corners of the output are on the input.
+def outline(frame: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
+    """Return a frame on an input of `side` pixels a side as the points of a polygon, (K, 2), (x, y) in pixels."""
+    positions: npt.NDArray[np.float64] = (frame + 1) * (side / 2)
+    return positions[:, ::-1]
+
+
+def straightening(frame: npt.NDArray[np.float64], side: int) -> tuple[float, ...]:
+    """Return the map that brings a frame on the input to the whole of a square of the same side, as near as one can.
 
     Parameters
     ----------
-    matrix : ndarray, (2, 3)
-        From output to input, in the frame "centered".
+    frame : ndarray, (K, 2)
+        One of :attr:`View.frames`.
     side : int
         Side of the input.
 
     Returns
     -------
-    ndarray, (4, 2)
-        As (x, y) in pixels from the input's corner, in the order of a polygon that begins with the output's top edge.
-    """
-    output = np.array([(-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0), (1.0, -1.0)])
-    positions: npt.NDArray[np.float64] = (pb.Affine(matrix)(output) + 1) * (side / 2)
-    return positions[:, ::-1]
-
-
-def straightening(matrix: npt.NDArray[np.float64], side: int) -> tuple[float, ...]:
-    """Return the map that brings the frame on the input to the whole of a square of the same side.
-
-    Parameters
-    ----------
-    matrix, side
-        As in :func:`corners`.
-
-    Returns
-    -------
     tuple of float
-        a, b, c, d, e, f of ``x' = a x + c y + e``, ``y' = b x + d y + f``, in pixels, as CSS and SVG have them.
+        a, b, c, d, e, f of ``x' = a x + c y + e``, ``y' = b x + d y + f``, in pixels, as CSS and SVG have them: the
+        inverse of the affine map that comes nearest to that of the frame.
     """
+    corners = np.concatenate([EDGE, np.ones_like(EDGE[:, :1])], 1)
+    matrix = np.linalg.lstsq(corners, frame, rcond=None)[0].T
     linear = np.linalg.pinv(matrix[:, :2])
     f, e = side / 2 * (1 - linear @ (matrix[:, 2] + 1))
     (d, b), (c, a) = linear

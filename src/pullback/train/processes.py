@@ -1,0 +1,60 @@
+"""Several processes that train together, as `torchrun` starts them; one process alone is the case of one.
+
+Each computes its share of every batch, and Lightning averages the gradients. What is written, and what is said, comes
+from the first process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import distributed
+
+T = TypeVar("T")
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Join the processes that torchrun started, if it did, for as long as the block lasts."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
+        yield
+        return
+    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def count() -> int:
+    """Return how many processes train together."""
+    return distributed.get_world_size() if _joined() else 1
+
+
+def rank() -> int:
+    """Return the number of this process, 0 for the first."""
+    return distributed.get_rank() if _joined() else 0
+
+
+def told_by_first(value: T | None) -> T:
+    """Return what the first process has for `value`, on all of them."""
+    values = [value]
+    if _joined():
+        distributed.broadcast_object_list(values)
+    (told,) = values
+    assert told is not None
+    return told
+
+
+def wait_for_all() -> None:
+    """Go on when all processes have come here."""
+    if _joined():
+        distributed.barrier()
+
+
+def _joined() -> bool:
+    return distributed.is_available() and distributed.is_initialized()

@@ -1,0 +1,155 @@
+"""Table 1 of Jaderberg et al. 2015: its cells, their training, one run a cell, and the page that shows them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+import pullback as pb
+from pullback.train import data as data_module
+from pullback.train import loop, models
+from pullback.train.data import Dataset
+from pullback.train.runs import Configuration, Run, RunError, Trained, defaults
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the table.
+
+    Attributes
+    ----------
+    distortion, model : str
+    transform : str or None
+        None for a model without a transformer.
+    paper : float
+        Error that the paper gives, in per cent.
+    """
+
+    distortion: str
+    model: str
+    transform: str | None
+    paper: float
+
+    @property
+    def name(self) -> str:
+        """Name of its run."""
+        return "-".join(part for part in (self.distortion, self.model, self.transform) if part)
+
+    def configuration(self, data: str, schedule: str, seeds: int, pictures: int) -> Configuration:
+        """Return how it is trained."""
+        return Configuration(
+            data=data,
+            distortion=self.distortion,
+            transform=self.transform or "affine",
+            models=(self.model,),
+            seeds=seeds,
+            schedule=schedule,
+            **defaults(schedule, pictures, (self.model,)),
+        )
+
+
+_DISTORTIONS = ("r", "rts", "p", "e")
+_PAPER: dict[tuple[str, str | None], tuple[float, ...]] = {
+    (models.FCN, None): (2.1, 5.2, 3.1, 3.2),
+    (models.CNN, None): (1.2, 0.8, 1.5, 1.4),
+    (models.ST_FCN, "affine"): (1.2, 0.8, 1.5, 2.7),
+    (models.ST_FCN, "projective"): (1.3, 0.9, 1.4, 2.6),
+    (models.ST_FCN, "tps"): (1.1, 0.8, 1.4, 2.4),
+    (models.ST_CNN, "affine"): (0.7, 0.5, 0.8, 1.2),
+    (models.ST_CNN, "projective"): (0.8, 0.6, 0.8, 1.3),
+    (models.ST_CNN, "tps"): (0.7, 0.5, 0.8, 1.1),
+}
+_PAPER_CLUTTER = {models.FCN: 13.2, models.CNN: 3.5, models.ST_FCN: 2.0, models.ST_CNN: 1.7}
+
+CELLS: tuple[Cell, ...] = tuple(
+    Cell(distortion, model, transform, error)
+    for (model, transform), errors in _PAPER.items()
+    for distortion, error in zip(_DISTORTIONS, errors, strict=True)
+) + tuple(
+    Cell("tc", model, "affine" if model in models.WITH_TRANSFORMER else None, error)
+    for model, error in _PAPER_CLUTTER.items()
+)
+
+
+def train(
+    folder: Path, data: str, schedule: str, seeds: int, workers: int, cells: Sequence[Cell] = CELLS
+) -> Iterator[tuple[Cell, Trained]]:
+    """Train what of the table is not trained yet: every cell with the first seed, then with the next.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the runs are, one a cell.
+    data, schedule : str
+    seeds : int
+        How many each cell is to have; cells that have more keep them.
+    workers : int
+        How many processes train side by side.
+    cells : sequence of Cell, optional
+
+    Yields
+    ------
+    cell : Cell
+    trained : Trained
+        As they are finished. An interrupted one goes on, the next time, after its last whole epoch.
+    """
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    # Processes with threads, such as torch's, are not forked.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start, (threads, data)) as pool:
+        for count in range(1, seeds + 1):
+            tasks = {pool.submit(_train, folder / cell.name, cell, data, schedule, count): cell for cell in cells}
+            for task in as_completed(tasks):
+                yield from ((tasks[task], trained) for trained in task.result())
+
+
+_dataset: Dataset
+
+
+def _start(threads: int, data: str) -> None:
+    global _dataset
+    torch.set_num_threads(threads)
+    pb.set_num_threads(threads)
+    _dataset = data_module.load(data)
+
+
+def _train(path: Path, cell: Cell, data: str, schedule: str, seeds: int) -> list[Trained]:
+    """Bring the run of a cell to so many seeds; return what was trained now, without the weights."""
+    wanted = cell.configuration(data, schedule, seeds, len(_dataset.train_labels))
+    if path.exists():
+        run = Run.open(path)
+        if replace(wanted, seeds=run.configuration.seeds) != run.configuration:
+            raise RunError(f"{path}: was started with other settings, and goes on only so; give another folder")
+        if run.configuration.seeds < seeds:
+            run = run.with_seeds(seeds)
+    else:
+        run = Run.create(path, wanted, _dataset)
+    had = {job for job in run.configuration.jobs if run.has(*job)}
+    return [
+        replace(trained, state={})
+        for trained in loop.train(run, _dataset, loop.Silence())
+        if (trained.model, trained.seed) not in had
+    ]
+
+
+def chosen(prefixes: str | None) -> tuple[Cell, ...]:
+    """Return the cells whose names begin with one of `prefixes`, separated by commas; all for None.
+
+    Raises
+    ------
+    ValueError
+        If one of them is the beginning of no name.
+    """
+    if prefixes is None:
+        return CELLS
+    wanted = [prefix.strip() for prefix in prefixes.split(",")]
+    for prefix in wanted:
+        if not any(cell.name.startswith(prefix) for cell in CELLS):
+            raise ValueError(f"cells: {prefix!r} is the beginning of none of {', '.join(cell.name for cell in CELLS)}")
+    return tuple(cell for cell in CELLS if cell.name.startswith(tuple(wanted)))
