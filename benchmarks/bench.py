@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 
 import pullback as pb
+from pullback.train import models
 
 OURS = "pullback"
 ANGLE, ZOOM = 0.4, 0.6  # of the maps, in radians and samples a pixel: turned, and everywhere inside the image
@@ -34,11 +35,15 @@ ANGLE, ZOOM = 0.4, 0.6  # of the maps, in radians and samples a pixel: turned, a
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: one callable for this library and one a peer, and the ratio that each peer must reach."""
+    """What is measured: one callable for this library and one a peer, and the ratio that each peer must reach.
+
+    What is `part_of` another workload, measured before, is told as a share of that as well.
+    """
 
     title: str
     calls: dict[str, Callable[[], object]]
     aims: dict[str, float]
+    part_of: str | None = None
 
 
 def turned(shape: tuple[int, ...]) -> np.ndarray:
@@ -326,6 +331,63 @@ def downscale() -> Workload:
     )
 
 
+STEP = "training step of the ST-CNN, affine, 256 x 1 x 42 x 42"
+IN_TORCH = "the same on affine_grid + grid_sample"
+
+
+class TorchTransformer(torch.nn.Module):
+    """The transformer of a network with its sampling done by PyTorch."""
+
+    def __init__(self, transformer: pb.nn.SpatialTransformer) -> None:
+        super().__init__()
+        self.transformer = transformer
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        theta = self.transformer.predict(images).matrix
+        return F.grid_sample(images, F.affine_grid(theta, list(images.shape), align_corners=False), align_corners=False)
+
+
+def training_step(part: str) -> Workload:
+    """Return a step of AdamW on the network of `pullback train`, or forward and backward of a part of it."""
+    images = torch.rand(256, 1, 42, 42, generator=torch.Generator().manual_seed(0))
+    images[:, :, [0, -1]] = images[:, :, :, [0, -1]] = 0
+    labels = torch.arange(256) % 10
+
+    def prepared(in_torch: bool) -> Callable[[], object]:
+        torch.manual_seed(0)
+        network = models.build(models.ST_CNN, 42, 10)
+        transformer = network.transformer
+        torch.nn.init.normal_(transformer.head.linear.weight, std=0.05)
+        if in_torch:
+            network.transformer = TorchTransformer(transformer)
+        if part == "sampler":
+            theta = torch.eye(2, 3) + 0.1 * torch.randn(256, 2, 3)
+            theta.requires_grad_()
+            grid = partial(F.affine_grid, size=list(images.shape), align_corners=False)
+            if in_torch:
+                return with_gradients(lambda: F.grid_sample(images, grid(theta), align_corners=False), (theta,))
+            return with_gradients(lambda: pb.warp(images, pb.Affine(theta), frame="centered"), (theta,))
+        if part == "transformer":
+            return with_gradients(lambda: network.transformer(images), tuple(transformer.parameters()))
+        optimizer = torch.optim.AdamW(network.parameters())
+
+        def step() -> None:
+            optimizer.zero_grad()
+            F.cross_entropy(network(images), labels).backward()
+            optimizer.step()
+
+        return step
+
+    title = {
+        "step": STEP,
+        "transformer": f"{STEP}: localization and sampler",
+        "sampler": f"{STEP}: the sampler",
+    }[part]
+    aims = {IN_TORCH: 1.0}
+    calls = {OURS: prepared(in_torch=False), IN_TORCH: prepared(in_torch=True)}
+    return Workload(title, calls, aims, None if part == "step" else STEP)
+
+
 def workloads() -> Iterator[Callable[[], Workload]]:
     yield large_affine
     for kind in ("float32, 2048 x 2048 x 3", "uint8, 2048 x 2048", "uint8, 2048 x 2048 x 3"):
@@ -344,6 +406,8 @@ def workloads() -> Iterator[Callable[[], Workload]]:
     yield double_backward
     yield displaced_volume
     yield integrated_velocity
+    for part in ("step", "transformer", "sampler"):
+        yield partial(training_step, part)
 
 
 def set_threads(count: int) -> None:
@@ -375,15 +439,25 @@ def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
     return {name: 1e3 * float(np.median(values)) for name, values in times.items()}
 
 
-def table(workload: Workload, threads: int, rounds: int) -> str:
-    """Measure a workload and return its rows."""
+Measured = dict[tuple[str, int, str], float]
+
+
+def table(workload: Workload, threads: int, rounds: int, before: Measured) -> str:
+    """Measure a workload and return its rows; take note of the times in `before`."""
     set_threads(threads)
     milliseconds = measure(workload.calls, rounds)
-    ours = milliseconds.pop(OURS)
-    rows = [f"| {workload.title} | {threads} | {OURS} | {ours:.2f} | | |"]
-    for peer, value in milliseconds.items():
+    before |= {(workload.title, threads, name): value for name, value in milliseconds.items()}
+
+    def told(name: str) -> str:
+        whole = before.get((workload.part_of or "", threads, name))
+        share = f" ({100 * milliseconds[name] / whole:.1f} % of the step)" if whole else ""
+        return f"{milliseconds[name]:.2f}{share}"
+
+    rows = [f"| {workload.title} | {threads} | {OURS} | {told(OURS)} | | |"]
+    for peer in [name for name in milliseconds if name != OURS]:
         aim = f"{workload.aims[peer]:g}" if peer in workload.aims else ""
-        rows.append(f"| | {threads} | {peer} | {value:.2f} | **{value / ours:.2f}** | {aim} |")
+        ratio = milliseconds[peer] / milliseconds[OURS]
+        rows.append(f"| | {threads} | {peer} | {told(peer)} | **{ratio:.2f}** | {aim} |")
     return "\n".join(rows)
 
 
@@ -421,13 +495,14 @@ def main() -> None:
     arguments = parser.parse_args()
     header = "| workload | threads | library | ms | ratio | aim |\n|---|---|---|---|---|---|"
     print(machine(), "", header, sep="\n")
-    rows = []
+    rows: list[str] = []
+    before: Measured = {}
     for make in workloads():
         workload = make()
         if arguments.names and not any(name in workload.title for name in arguments.names):
             continue
         for threads in arguments.threads:
-            rows.append(table(workload, threads, arguments.rounds))
+            rows.append(table(workload, threads, arguments.rounds, before))
             print(rows[-1], flush=True)
     if arguments.write:
         how = "Made by `benchmarks/bench.py --write`: the median time of a call, and the peer's time over ours."

@@ -492,6 +492,28 @@ def test_an_interrupted_training_says_how_to_go_on(shapes, tmp_path):
     assert not [name for name in everything_in(tmp_path) if Path(name).name.startswith(".")]
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.3])
+def test_a_killed_training_goes_on_to_the_same_weights(shapes, run, tmp_path, delay):
+    """Killed at some moment after its first epoch, with no chance to say anything."""
+    options = ["--data", str(shapes), "--distortion", "r", "--epochs", "20", "--batch-size", "10", "--seeds", "1"]
+    options += ["--models", "st-fcn", "--runs", str(tmp_path)]
+    assert run("train", *options, "--name", "unbroken")[0] == 0
+    command = [sys.executable, "-m", "pullback", "train", *options, "--name", "killed"]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "killed" / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(delay)
+    process.kill()
+    process.wait(timeout=30)
+    assert run("train", "--resume", "--runs", tmp_path, "--name", "killed")[0] == 0
+    one, other = (runs.Run.open(tmp_path / name).load("st-fcn", 0) for name in ("unbroken", "killed"))
+    assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
+    assert [row["test_loss"] for row in one.history] == [row["test_loss"] for row in other.history]
+
+
 def test_runs_without_a_name_do_not_get_in_each_others_way(tmp_path, shapes, run):
     arguments = ("train", "--data", shapes, *RUN, "--epochs", "1", "--runs", tmp_path)
     assert run(*arguments)[0] == run(*arguments)[0] == 0
@@ -510,3 +532,48 @@ def test_resume_without_a_name_finds_the_newest_unfinished_run(tmp_path, shapes,
     assert (code, errors) == (0, "")
     assert str(newest_but_one / "report.html") in output
     assert (newest_but_one / "report.html").is_file()
+
+
+# ---- addition, reproduce
+
+
+def test_addition_learns_sums(run, refused, shapes, photo, tmp_path):
+    where = ("--runs", tmp_path, "--name", "sums")
+    code, output, errors = run("train", "addition", *where, "--epochs", "1", "--seeds", "1", "--transform", "affine")
+    assert (code, errors) == (0, "")
+    assert [name in output for name in ("FCN", "ST-FCN", "2ST-FCN")] == [True] * 3
+    opened = runs.Run.open(tmp_path / "sums")
+    assert opened.classes == tuple(str(k) for k in range(19))
+    assert "add up two of digits" in (tmp_path / "sums" / "report.html").read_text(encoding="utf-8")
+    assert run("evaluate", tmp_path / "sums", "--confusion")[0] == 0
+    assert "no pose of one" in refused("rectify", tmp_path / "sums", photo, "--out", tmp_path / "out")
+    assert "addition needs the digits" in refused("train", "addition", "--data", shapes, "--runs", tmp_path / "x")
+
+
+def test_reproduce_trains_what_is_not_there_and_writes_the_page(run, refused, shapes, tmp_path):
+    where = ("--runs", tmp_path / "runs", "--out", tmp_path / "results")
+    options = ("reproduce", "table1", "--data", shapes, "--cells", "r-fcn,r-st-fcn-affine", *where)
+    code, output, errors = run(*options, "--seeds", "1")
+    assert (code, errors) == (0, "")
+    assert [line.split()[0] for line in output.splitlines()[:2]] == ["r-fcn", "r-st-fcn-affine"]
+    first = runs.Run.open(tmp_path / "runs" / "r-fcn").load("fcn", 0)
+    code, output, _ = run(*options, "--seeds", "2", "--jobs", "2")
+    assert code == 0
+    assert output.count("seed 1") == 2
+    assert "seed 0" not in output
+    opened = runs.Run.open(tmp_path / "runs" / "r-fcn")
+    assert opened.load("fcn", 0).history == first.history
+    errors_of = [one.test_error for one in opened.trained()]
+    page = (tmp_path / "results" / "table1.md").read_text(encoding="utf-8")
+    assert f"{np.mean(errors_of):.2f} ± {np.std(errors_of, ddof=1):.2f}" in page
+    assert "| CNN | – (1.2) |" in page
+    assert "2 × " in page
+    rows = (tmp_path / "results" / "table1-metrics.csv").read_text().splitlines()
+    assert len(rows) == 1 + 4 * opened.configuration.epochs
+    record = (tmp_path / "results" / "table1.json").read_text(encoding="utf-8")
+    assert f'"data": "{shapes.name}"' in record
+    assert str(shapes.parent) not in record
+    assert (tmp_path / "results" / "table1.svg").read_text().startswith("<?xml")
+    assert "was started with other settings" in refused(*options, "--seeds", "2", "--schedule", "paper")
+    assert "give table1" in refused("reproduce", "table2", "--data", shapes, *where)
+    assert "is the beginning of none" in refused(*options[:4], "--cells", "q", *where)

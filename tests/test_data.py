@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import http.server
 import struct
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -304,3 +306,59 @@ def test_mnist_is_read_to_the_byte():
 
     images = data.read_idx(MNIST / "t10k-images-idx3-ubyte.gz")
     assert hashlib.md5(idx_bytes(images)).hexdigest() == "2646ac647ad5339dbf082846283269ea"
+
+
+# ---- download
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and its address on this machine."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(folder))
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_files_with_another_checksum_are_not_taken(served, tmp_path, monkeypatch):
+    folder, address = served
+    monkeypatch.setenv("PULLBACK_DATA", str(tmp_path / "cache"))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not MNIST's"):
+        data.download(address)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_a_mirror_that_does_not_answer_is_named(served, tmp_path, monkeypatch):
+    _, address = served
+    monkeypatch.setenv("PULLBACK_DATA", str(tmp_path / "cache"))
+    with pytest.raises(DataError, match=f"{address}: t10k-images.* cannot be fetched"):
+        data.download(address)
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="needs MNIST beside the project")
+def test_a_download_is_mnist_and_is_made_once(served, tmp_path, monkeypatch):
+    folder, address = served
+    monkeypatch.setenv("PULLBACK_DATA", str(tmp_path / "cache"))
+    for path in MNIST.iterdir():
+        # Packed otherwise than it was: what counts is what is inside.
+        (folder / path.name).write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
+    found = data.download(address + "/")
+    for path in folder.iterdir():
+        path.unlink()
+    assert data.download(address) == found, "nothing is fetched again"
+    dataset = data.load(str(found))
+    assert (dataset.train_images.shape, dataset.test_images.shape) == ((60_000, 28, 28), (10_000, 28, 28))

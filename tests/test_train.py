@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("sklearn")
 
-from pullback.train import data, evaluation, loop, models  # noqa: E402
+from pullback.train import data, distortions, evaluation, loop, models  # noqa: E402
 from pullback.train.distortions import DISTORTIONS  # noqa: E402
-from pullback.train.runs import Configuration, Run, RunError  # noqa: E402
+from pullback.train.runs import Configuration, Run, RunError, defaults  # noqa: E402
 
 SMALL = Configuration(distortion="r", seeds=2, epochs=2, batch_size=50)
 TRAININGS = len(SMALL.jobs)
@@ -77,6 +77,61 @@ def test_the_models_are_of_equal_size(distortion, classes, transform):
     sizes = [models.count_parameters(models.build(name, canvas, classes, transform)) for name in models.MODELS]
     assert max(sizes) <= 1.05 * min(sizes)
     assert 190_000 < min(sizes) < 210_000
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_networks_for_sums_are_of_equal_size_too(channels):
+    sizes = [models.count_parameters(models.build(name, 42, 19, "tps", channels)) for name in models.MODELS]
+    assert max(sizes) <= 1.05 * min(sizes)
+
+
+def test_sums_are_of_what_is_shown():
+    """One-hot pictures, whose class can be read off their brightness."""
+    images = torch.arange(1, 11).float()[:, None, None, None].expand(10, 1, 28, 28) / 10
+    chosen = torch.arange(10)
+    random = distortions.generator(0)
+    boxes = distortions.ink_boxes(images)
+    shown, sums = loop.shown("addition", DISTORTIONS["r"], images, chosen, boxes, chosen, random)
+    assert shown.shape == (10, 2, 28, 28)
+    brightness = 10 * shown[:, :, 14, 14] - 1
+    torch.testing.assert_close(brightness[:, 0], chosen.float())
+    torch.testing.assert_close(brightness.sum(1), sums.float())
+    assert len(set(brightness[:, 1].round().tolist())) > 3, "the other one is drawn at random"
+
+
+def test_mixed_precision_trains(few, tmp_path):
+    settings = dataclasses.replace(SMALL, seeds=1, models=("st-cnn",), precision="bf16-mixed", epochs=4)
+    (trained,) = loop.train(Run.create(tmp_path / "run", settings, few), few, loop.Silence())
+    full = dataclasses.replace(settings, precision="32-true")
+    (other,) = loop.train(Run.create(tmp_path / "full", full, few), few, loop.Silence())
+    assert {value.dtype for value in trained.state.values()} == {torch.float32}
+    first, last = (trained.history[k]["train_loss"] for k in (0, -1))
+    assert last < first
+    assert first == pytest.approx(other.history[0]["train_loss"], rel=0.05)
+    assert first != other.history[0]["train_loss"]
+
+
+def test_the_paper_schedule_drops_the_rate_twice(few, tmp_path):
+    settings = dataclasses.replace(
+        SMALL, seeds=1, models=("fcn",), epochs=6, schedule="paper", learning_rate=0.01, weight_decay=0.0
+    )
+    (trained,) = loop.train(Run.create(tmp_path / "run", settings, few), few, loop.Silence())
+    rates = [row["learning_rate"] for row in trained.history]
+    # After each epoch: a third of them at each rate, the last one's end being the next one's beginning.
+    assert rates == pytest.approx([1e-2, 1e-3, 1e-3, 1e-4, 1e-4, 1e-4])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "pictures", "wanted", "epochs"),
+    [("fast", 1437, ("cnn",), 30), ("fast", 60_000, ("st-cnn",), 16), ("fast", 60_000, ("fcn",), 40)],
+)
+def test_defaults_depend_on_the_data(schedule, pictures, wanted, epochs):
+    assert defaults(schedule, pictures, wanted)["epochs"] == epochs
+
+
+def test_the_paper_schedule_has_150_000_iterations():
+    settings = defaults("paper", 60_000, ("cnn",))
+    assert 0 <= settings["epochs"] * -(-60_000 // settings["batch_size"]) - 150_000 < 235
 
 
 @pytest.mark.parametrize(("distortion", "side"), [("r", 28), ("rts", 21), ("tc", 30)])

@@ -151,6 +151,66 @@ def train(
     """
     if context.invoked_subcommand is not None:
         return
+    given = {
+        "data": _source(data, download, mirror),
+        "distortion": distortion,
+        "transform": transform,
+        "models": _listed(models),
+        "seeds": seeds,
+        "schedule": schedule,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "precision": precision,
+    }
+    _train_run(given, name, runs, resume)
+
+
+@_train.command()
+def addition(
+    data: _Data = None,
+    download: _Download = False,
+    mirror: _Mirror = None,
+    distortion: Annotated[str, typer.Option(help="As in pullback train, of each digit on its own.")] = "rts",
+    transform: Annotated[str, typer.Option(help="What the transformers may do, as in pullback train.")] = "tps",
+    models: Annotated[
+        str, typer.Option(help="Of fcn, cnn, st-fcn, st-cnn, 2st-fcn and 2st-cnn, separated by commas.")
+    ] = "fcn,st-fcn,2st-fcn",
+    seeds: _Seeds = None,
+    schedule: _Schedule = None,
+    epochs: Annotated[int | None, typer.Option(show_default="by schedule and data")] = None,
+    precision: _Precision = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.", show_default="from the data")] = None,
+    runs: _Runs = _RUNS,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+) -> None:
+    """Learn to add up two digits, a channel each, with no, one and two spatial transformers."""
+    given = {
+        "task": "addition",
+        "data": _source(data, download, mirror),
+        "distortion": distortion,
+        "transform": transform,
+        "models": _listed(models),
+        "seeds": seeds,
+        "schedule": schedule,
+        "epochs": epochs,
+        "precision": precision,
+    }
+    _train_run(given, name, runs, resume)
+
+
+def _listed(names: str | None) -> tuple[str, ...] | None:
+    from pullback.train import models
+
+    if names is None:
+        return None
+    given = {part.strip() for part in names.split(",")}
+    # In the order that they have everywhere; what is no model follows, to be refused.
+    return (*(name for name in models.MODELS if name in given), *sorted(given - set(models.MODELS)))
+
+
+def _train_run(given: dict[str, Any], name: str | None, runs: Path, resume: bool) -> None:
+    """Make a run with what of the configuration is given, or go on with one, train it and write its report."""
     from rich.console import Console
 
     from pullback.train import data as data_module
@@ -159,18 +219,6 @@ def train(
     from pullback.train.progress import TerminalProgress, table
     from pullback.train.runs import Configuration, Run, defaults
 
-    given: dict[str, Any] = {
-        "data": _source(data, download, mirror),
-        "distortion": distortion,
-        "transform": transform,
-        "models": None if models is None else tuple(part.strip() for part in models.split(",")),
-        "seeds": seeds,
-        "schedule": schedule,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "precision": precision,
-    }
     given = {key: value for key, value in given.items() if value is not None}
     with processes.together():
         first = processes.rank() == 0
@@ -215,7 +263,6 @@ def evaluate(
 
     from pullback.train import data as data_module
     from pullback.train import evaluation
-    from pullback.train.distortions import DISTORTIONS
     from pullback.train.loop import TestBatches
     from pullback.train.progress import confusion_table, table
     from pullback.train.runs import Run
@@ -223,13 +270,13 @@ def evaluate(
     opened = Run.open(run)
     dataset = data_module.load(data or opened.configuration.data)
     opened.check(dataset)
-    batches = TestBatches(dataset, DISTORTIONS[opened.configuration.distortion])
+    batches = TestBatches.of(opened, dataset)
     console = Console(highlight=False)
     title = f"{run.name}: {len(dataset.test_labels):,} test pictures"
     console.print(table(evaluation.summarize(evaluation.evaluate(opened, batches)), title))
     if confusion:
         for model, counts in evaluation.confusion(opened, batches).items():
-            console.print(confusion_table(model, counts.tolist(), dataset.classes))
+            console.print(confusion_table(model, counts.tolist(), opened.classes))
 
 
 @app.command()
@@ -301,9 +348,11 @@ def rectify(
     from pullback.train.distortions import DISTORTIONS
     from pullback.train.evaluation import rectify as straighten
     from pullback.train.evaluation import transformer_of
-    from pullback.train.runs import Run
+    from pullback.train.runs import ADDITION, Run
 
     opened = Run.open(run)
+    if opened.configuration.task == ADDITION:
+        raise ValueError(f"{run}: its networks look at two pictures at once; there is no pose of one")
     network = transformer_of(opened)
     canvas = DISTORTIONS[opened.configuration.distortion].canvas
     contents: dict[str, bytes] = {}
@@ -430,8 +479,12 @@ def _announce(console: Console, run: Run) -> None:
 
 def _base_name(given: dict[str, Any]) -> str:
     """Return the name of runs with such settings that were not given one."""
-    parts = [Path(given.get("data", "digits")).name, given.get("distortion", "rts"), given.get("transform", "affine")]
-    return "-".join(parts if parts[-1] != "affine" else parts[:-1])
+    parts = [Path(given.get("data", "digits")).name, given.get("distortion", "rts")]
+    if given.get("transform", "affine") != "affine":
+        parts.append(given["transform"])
+    if given.get("task", "classification") != "classification":
+        parts.append(given["task"])
+    return "-".join(parts)
 
 
 def _numbered(runs: Path, name: str) -> list[Path]:

@@ -329,7 +329,7 @@ def _control_points(control: int, shape: Shape) -> np.ndarray[tuple[int, int], n
     return np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, len(shape))
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _solve(splines: dict[Shape, ThinPlateSpline], control: int, shape: Shape) -> None:
     splines[shape] = ThinPlateSpline.identity(_control_points(control, shape))
 

@@ -16,11 +16,11 @@ from pullback.train.runs import Trained
 
 # Stand-ins that matplotlib draws with, and the variables of the page that take their place.
 _INK, _FAINT = "#010101", "#020202"
-_COLOURS = {models.CNN: "#030303", models.ST_CNN: "#040404", models.FCN: "#050505", models.ST_FCN: "#060606"}
+_COLOURS = {model: f"#0303{place:02x}" for place, model in enumerate(models.MODELS)}
 _VARIABLES = {
     _INK: "var(--muted)",
     _FAINT: "var(--line)",
-    **{stand_in: f"var(--{model})" for model, stand_in in _COLOURS.items()},
+    **{stand_in: f"var(--of-{model})" for model, stand_in in _COLOURS.items()},
 }
 
 

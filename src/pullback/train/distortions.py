@@ -107,7 +107,7 @@ def apply(distortion: Distortion, images: Tensor, boxes: Tensor, chosen: Tensor,
     distorted = place(images[chosen.to(images.device)], transform, distortion.canvas)
     if not distortion.clutter:
         return distorted
-    return _littered(distorted, images, boxes, distortion.clutter, random)
+    return littered(distorted, images, boxes, distortion.clutter, random)
 
 
 def place(images: Tensor, transform: Transform, canvas: int) -> Tensor:
@@ -255,7 +255,7 @@ def _homography(source: Tensor, target: Tensor) -> Tensor:
     return torch.cat([solved, torch.ones_like(solved[:, :1])], 1).reshape(-1, 3, 3)
 
 
-def _littered(canvases: Tensor, images: Tensor, boxes: Tensor, count: int, random: torch.Generator) -> Tensor:
+def littered(canvases: Tensor, images: Tensor, boxes: Tensor, count: int, random: torch.Generator) -> Tensor:
     """Lay `count` pieces of the ink of other pictures on each canvas."""
     side = canvases.shape[-1]
     for _ in range(count):

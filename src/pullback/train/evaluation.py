@@ -182,6 +182,7 @@ def rectify(
     view, transform = network.rectify(looked_at)
     if size is None:
         size = max(1, round(max(shape) * view.shape[-1] / canvas))
-    own = transform.numpy()
+    first = transform[0] if isinstance(transform, tuple) else transform
+    own = first.numpy()
     whole = pictures.fitted(shape) @ own.with_parameters(own.parameters[0])
     return pictures.warped(picture, whole, (size, size), frame="centered")

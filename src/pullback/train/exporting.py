@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pullback.train.distortions import DISTORTIONS
 from pullback.train.evaluation import trained_network
 from pullback.train.models import Network
-from pullback.train.runs import Run
+from pullback.train.runs import CHANNELS, Run
 
 # The first with GridSample for volumes, cubic among them.
 _OPSET = 20
@@ -42,8 +42,8 @@ def to_onnx(run: Run, model: str | None, seed: int | None, batch_size: int) -> b
     Returns
     -------
     bytes
-        With the input "images", (batch_size, 1, canvas, canvas), and the outputs "logits" and, of a network with a
-        transformer, "warped".
+        With the input "images", (batch_size, channels, canvas, canvas), and the outputs "logits" and, of a network with
+        a transformer, "warped".
     """
     network = trained_network(run, model, seed)
     canvas = DISTORTIONS[run.configuration.distortion].canvas
@@ -52,7 +52,7 @@ def to_onnx(run: Run, model: str | None, seed: int | None, batch_size: int) -> b
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network if network.transformer is None else _Both(network).eval(),
-            (torch.zeros(batch_size, 1, canvas, canvas),),
+            (torch.zeros(batch_size, CHANNELS[run.configuration.task], canvas, canvas),),
             dynamo=True,
             opset_version=_OPSET,
             input_names=["images"],

@@ -23,7 +23,7 @@ from pullback.nn import localization_parameter_groups
 from pullback.train import distortions, models, processes
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS, Distortion
-from pullback.train.runs import PAPER, Configuration, Row, Run, RunError, Trained, read_checkpoint
+from pullback.train.runs import CLASSIFICATION, PAPER, Configuration, Row, Run, RunError, Trained, read_checkpoint
 
 Batch = tuple[Tensor, Tensor]
 
@@ -72,6 +72,7 @@ class TrainingBatches:
     distortion : Distortion
     batch_size : int
     seed : int
+    task : {"classification", "addition"}, optional
 
     Attributes
     ----------
@@ -84,11 +85,13 @@ class TrainingBatches:
     and the random numbers are those of one process.
     """
 
-    def __init__(self, dataset: Dataset, distortion: Distortion, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, dataset: Dataset, distortion: Distortion, batch_size: int, seed: int, task: str = CLASSIFICATION
+    ) -> None:
         self.images = torch.from_numpy(dataset.train_images)[:, None]
         self.labels = torch.from_numpy(dataset.train_labels)
         self.boxes = distortions.ink_boxes(self.images)
-        self.distortion, self.batch_size, self.seed = distortion, batch_size, seed
+        self.distortion, self.batch_size, self.seed, self.task = distortion, batch_size, seed, task
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -97,13 +100,35 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[Batch]:
         random = distortions.generator(distortions.TRAINING, self.seed, self.epoch)
         for chosen in torch.split(torch.randperm(len(self.labels), generator=random), self.batch_size):
-            images = distortions.apply(self.distortion, self.images, self.boxes, chosen, random)
+            images, labels = shown(self.task, self.distortion, self.images, self.labels, self.boxes, chosen, random)
             share = slice(processes.rank(), None, processes.count())
-            yield images[share], self.labels[chosen.to(self.labels.device)][share]
+            yield images[share], labels[share]
 
     def to(self, device: torch.device) -> None:
         """Keep the pictures on a device, so that they are distorted there."""
         self.images, self.labels = self.images.to(device), self.labels.to(device)
+
+
+def shown(
+    task: str,
+    distortion: Distortion,
+    images: Tensor,
+    labels: Tensor,
+    boxes: Tensor,
+    chosen: Tensor,
+    random: torch.Generator,
+) -> Batch:
+    """Return what a network is shown for some of the pictures, and what it is to say.
+
+    For addition, each picture is joined by another one, drawn at random and distorted on its own, as a second channel,
+    and the label is the sum of both.
+    """
+    seen = distortions.apply(distortion, images, boxes, chosen, random)
+    if task == CLASSIFICATION:
+        return seen, labels[chosen.to(labels.device)]
+    others = torch.randint(len(images), chosen.shape, generator=random)
+    also = distortions.apply(distortion, images, boxes, others, random)
+    return torch.cat([seen, also], 1), (labels[chosen.to(labels.device)] + labels[others.to(labels.device)])
 
 
 class TestBatches:
@@ -113,20 +138,26 @@ class TestBatches:
     ----------
     dataset : Dataset
     distortion : Distortion
+    task : {"classification", "addition"}, optional
 
     Attributes
     ----------
-    images : Tensor, (N, 1, canvas, canvas)
+    images : Tensor, (N, channels, canvas, canvas)
     labels : Tensor, (N,)
     """
 
-    def __init__(self, dataset: Dataset, distortion: Distortion) -> None:
+    def __init__(self, dataset: Dataset, distortion: Distortion, task: str = CLASSIFICATION) -> None:
         pictures = torch.from_numpy(dataset.test_images)[:, None]
-        self.labels = torch.from_numpy(dataset.test_labels)
+        labels = torch.from_numpy(dataset.test_labels)
         random = distortions.generator(distortions.TESTING)
         everything = torch.arange(len(pictures))
         boxes = distortions.ink_boxes(pictures)
-        self.images = distortions.apply(distortion, pictures, boxes, everything, random)
+        self.images, self.labels = shown(task, distortion, pictures, labels, boxes, everything, random)
+
+    @classmethod
+    def of(cls, run: Run, dataset: Dataset) -> TestBatches:
+        """Return the test pictures as the networks of a run are shown them."""
+        return cls(dataset, DISTORTIONS[run.configuration.distortion], run.configuration.task)
 
     def __len__(self) -> int:
         return -(-len(self.labels) // _LARGEST_BATCH)
@@ -312,7 +343,7 @@ def train(run: Run, dataset: Dataset, progress: Progress) -> list[Trained]:
         If the user interrupts.
     """
     all_trained: list[Trained] = []
-    test = TestBatches(dataset, DISTORTIONS[run.configuration.distortion])
+    test = TestBatches.of(run, dataset)
     for model, seed in run.configuration.jobs:
         if run.has(model, seed):
             trained = run.load(model, seed)
@@ -336,11 +367,11 @@ def _train_one(
 ) -> Trained:
     settings = run.configuration
     distortion = DISTORTIONS[settings.distortion]
-    classes = len(dataset.classes)
-    with torch.random.fork_rng(devices=[]), _quiet():
+    classes = len(run.classes)
+    with torch.random.fork_rng(devices=[]), quiet():
         torch.manual_seed(seed)
-        network = models.build(model, distortion.canvas, classes, settings.transform)
-        batches = TrainingBatches(dataset, distortion, settings.batch_size, seed)
+        network = run.build(model)
+        batches = TrainingBatches(dataset, distortion, settings.batch_size, seed, settings.task)
         recorder = Recorder(run, model, seed, batches, before, progress)
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
@@ -404,7 +435,7 @@ def _interruptible(recorder: Recorder) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep to itself what Lightning says about devices, loaders and itself."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]

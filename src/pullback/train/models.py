@@ -10,18 +10,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pullback import nn as pbnn
-from pullback.transforms import Transform
+from pullback.nn.transformer import Transforms
 
-FCN, CNN, ST_FCN, ST_CNN = "fcn", "cnn", "st-fcn", "st-cnn"
+FCN, CNN, ST_FCN, ST_CNN, TWO_ST_FCN, TWO_ST_CNN = "fcn", "cnn", "st-fcn", "st-cnn", "2st-fcn", "2st-cnn"
 MODELS: dict[str, str] = {
     FCN: "plain FCN",
     CNN: "plain CNN",
     ST_FCN: "FCN behind a spatial transformer",
     ST_CNN: "CNN behind a spatial transformer",
+    TWO_ST_FCN: "FCN behind two transformers side by side",
+    TWO_ST_CNN: "CNN behind two transformers side by side",
 }
-
-CONVOLUTIONAL = (CNN, ST_CNN)
-WITH_TRANSFORMER = (ST_FCN, ST_CNN)
+CONVOLUTIONAL = (CNN, ST_CNN, TWO_ST_CNN)
+# How many views of the image the classifier gets, where it gets it through transformers.
+HEADS = {ST_FCN: 1, ST_CNN: 1, TWO_ST_FCN: 2, TWO_ST_CNN: 2}
+WITH_TRANSFORMER = tuple(HEADS)
 
 # Every network has about so many parameters; its width is chosen for it.
 PARAMETERS = 200_000
@@ -58,7 +61,7 @@ class Network(nn.Module):
         self.pooling = pooling
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits, (N, classes), for images, (N, 1, canvas, canvas)."""
+        """Return logits, (N, classes), for images, (N, channels, canvas, canvas)."""
         if self.transformer is not None:
             images = self.transformer(images)
         return self.classify(images)
@@ -70,7 +73,7 @@ class Network(nn.Module):
         logits: Tensor = self.classifier(images)
         return logits
 
-    def rectify(self, images: Tensor) -> tuple[Tensor, Transform]:
+    def rectify(self, images: Tensor) -> tuple[Tensor, Transforms]:
         """Return what the transformer makes of images, and the transforms, in the frame "centered"."""
         if self.transformer is None:
             raise ValueError("Network.rectify: this network has no spatial transformer")
@@ -78,18 +81,20 @@ class Network(nn.Module):
         return warped, transform
 
 
-def build(name: str, canvas: int, classes: int, transform: str = "affine") -> Network:
+def build(name: str, canvas: int, classes: int, transform: str = "affine", channels: int = 1) -> Network:
     """Build one of the networks in :data:`MODELS`.
 
     Parameters
     ----------
-    name : {"fcn", "cnn", "st-fcn", "st-cnn"}
+    name : {"fcn", "cnn", "st-fcn", "st-cnn", "2st-fcn", "2st-cnn"}
     canvas : int
         Side of the square images, in pixels.
     classes : int
         Number of classes.
     transform : str, optional
         Family of the transformer's transforms, a name in :data:`pullback.nn.FAMILIES`.
+    channels : int, optional
+        Channels of the images.
 
     Returns
     -------
@@ -108,7 +113,8 @@ def build(name: str, canvas: int, classes: int, transform: str = "affine") -> Ne
     """
     if name not in MODELS:
         raise ValueError(f"build: `name` is {name!r}; give one of {', '.join(MODELS)}")
-    network = _built(name, canvas, classes, transform, _width(name, canvas, classes, transform))
+    width = _width(name, canvas, classes, transform, channels)
+    network = _built(name, canvas, classes, transform, channels, width)
     # Convolutions on a CPU take half of the time so.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -118,26 +124,26 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def _built(name: str, canvas: int, classes: int, transform: str, width: int) -> Network:
+def _built(name: str, canvas: int, classes: int, transform: str, channels: int, width: int) -> Network:
     classifier = _convolutional if name in CONVOLUTIONAL else _fully_connected
     if name not in WITH_TRANSFORMER:
-        return Network(classifier(canvas, classes, width))
+        return Network(classifier(channels, canvas, classes, width))
     pool = 1 if canvas <= _LARGEST_WHOLE else 2
     localization: pbnn.Localization
-    if name == ST_CNN:
-        localization = pbnn.ConvLocalization(1, (16, 32), _FEATURES, pool=2 * pool, groups=_GROUPS)
+    if name in CONVOLUTIONAL:
+        localization = pbnn.ConvLocalization(channels, (16, 32), _FEATURES, pool=2 * pool, groups=_GROUPS)
     else:
-        localization = pbnn.FullyConnectedLocalization((1, canvas, canvas), (_FEATURES,) * 3)
-    return Network(
-        classifier(-(-canvas // pool), classes, width), pbnn.SpatialTransformer(localization, transform), pool
-    )
+        localization = pbnn.FullyConnectedLocalization((channels, canvas, canvas), (_FEATURES,) * 3)
+    heads = HEADS[name]
+    transformer = pbnn.SpatialTransformer(localization, transform, heads=heads, merge="channels")
+    return Network(classifier(heads * channels, -(-canvas // pool), classes, width), transformer, pool)
 
 
-def _fully_connected(side: int, classes: int, width: int) -> nn.Sequential:
+def _fully_connected(channels: int, side: int, classes: int, width: int) -> nn.Sequential:
     """Two hidden layers with normalisation."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(side * side, width),
+        nn.Linear(channels * side * side, width),
         nn.LayerNorm(width),
         nn.ReLU(),
         nn.Linear(width, width),
@@ -147,10 +153,9 @@ def _fully_connected(side: int, classes: int, width: int) -> nn.Sequential:
     )
 
 
-def _convolutional(side: int, classes: int, width: int) -> nn.Sequential:
+def _convolutional(channels: int, side: int, classes: int, width: int) -> nn.Sequential:
     """Two convolutions with max-pooling, a third where there is still room for it, and two linear layers."""
     layers: list[nn.Module] = []
-    channels = 1
     # The first layer sees the most pixels, and has the fewest channels.
     for kernel, after in ((5, max(1, width // 4)), (5, width), (3, width)):
         if (side - kernel + 1) // 2 < 2:
@@ -163,12 +168,12 @@ def _convolutional(side: int, classes: int, width: int) -> nn.Sequential:
 
 
 @lru_cache(maxsize=256)
-def _width(name: str, canvas: int, classes: int, transform: str) -> int:
+def _width(name: str, canvas: int, classes: int, transform: str, channels: int) -> int:
     """Return the width that brings a network nearest to the number of parameters that all have."""
 
     def excess(width: int) -> int:
         with torch.device("meta"):
-            return count_parameters(_built(name, canvas, classes, transform, width)) - PARAMETERS
+            return count_parameters(_built(name, canvas, classes, transform, channels, width)) - PARAMETERS
 
     widest = bisect.bisect_left(range(1, _WIDEST), 0, key=lambda width: excess(width)) + 1
     return min((max(1, widest - 1), widest), key=lambda width: abs(excess(width)))

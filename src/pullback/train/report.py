@@ -21,14 +21,14 @@ from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
 from pullback.train.evaluation import Result, summarize, transformer_of
 from pullback.train.loop import TestBatches
-from pullback.train.runs import FAST, PRECISIONS, SCHEDULES, Configuration, Run, Trained
+from pullback.train.runs import ADDITION, CLASSIFICATION, FAST, PRECISIONS, SCHEDULES, Configuration, Run, Trained
 from pullback.train.view import View
 
 _EXAMPLES_A_CLASS = 3
 _MOST_CLASSES = 20
 _COLUMNS = 10
 
-_NUMBERS = {2: "Two classifiers", 3: "Three classifiers", 4: "Four classifiers"}
+_NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six")
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -74,8 +74,10 @@ def page(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
     results = summarize(all_trained)
     sections = [_head(run, dataset, results), _table(run, results)]
     if any(result.model in models.WITH_TRANSFORMER for result in results):
-        seen = view.look(transformer_of(run), TestBatches(dataset, DISTORTIONS[run.configuration.distortion]))
-        sections += [_examples(seen, dataset.classes), _means(seen, dataset.classes)]
+        seen = view.look(transformer_of(run), TestBatches.of(run, dataset))
+        sections.append(_examples(seen, run.classes))
+        if run.configuration.task == CLASSIFICATION:
+            sections.append(_means(seen, run.classes))
     sections += [_curves(all_trained), _origin(run, dataset, all_trained)]
     return _PAGE.format(
         title=f"{escape(run.path.name)} · pullback",
@@ -87,20 +89,26 @@ def page(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
 def _head(run: Run, dataset: Dataset, results: Sequence[Result]) -> str:
     name, distortion = escape(dataset.name), run.configuration.distortion
     figures = "\n".join(
-        f'<div class="figure {result.model}"><span class="value">{result.mean:.1f}<small>%</small></span>'
+        f'<div class="figure of-{result.model}"><span class="value">{result.mean:.1f}<small>%</small></span>'
         f"<span>{models.MODELS[result.model]}</span></div>"
         for result in results
     )
     straightens = any(result.model in models.WITH_TRANSFORMER for result in results)
     title = "A network that straightens what it reads" if straightens else "A network that reads what is not straight"
     one = "One of them begins" if len(results) > 1 else "It begins"
-    several = f"{_NUMBERS[len(results)]} with the same number of parameters learn" if len(results) > 1 else "One learns"
+    several = (
+        f"{_NUMBERS[len(results)]} networks with the same number of parameters learn"
+        if len(results) > 1
+        else "One network learns"
+    )
+    addition = run.configuration.task == ADDITION
+    what = f"to add up two of {name}, a channel each," if addition else f"to read {name}"
     how = f"""{one} with a spatial transformer: before it reads, it may
 warp the picture. Nobody tells it how; it learns that from the class labels alone."""
     return f"""<header>
 <p class="eyebrow">pullback · {name} · {distortion}</p>
 <h1>{title}</h1>
-<p class="lead">{several} to read {name}, {DISTORTIONS[distortion].summary}. {how if straightens else ""}</p>
+<p class="lead">{several} {what}, {DISTORTIONS[distortion].summary}. {how if straightens else ""}</p>
 <div class="figures">
 {figures}
 <p>of {len(dataset.test_labels):,} test pictures that they had never seen are read wrong</p>
@@ -112,7 +120,7 @@ def _table(run: Run, results: Sequence[Result]) -> str:
     settings = run.configuration
     over = f"mean ± standard deviation over {settings.seeds} seeds" if settings.seeds > 1 else "one seed"
     rows = "\n".join(
-        f'<tr><th scope="row"><span class="key {result.model}"></span>{models.MODELS[result.model]}</th>'
+        f'<tr><th scope="row"><span class="key of-{result.model}"></span>{models.MODELS[result.model]}</th>'
         f'<td>{result.parameters:,}</td><td class="strong">{result.error}</td>'
         f"<td>{' · '.join(f'{error:.2f}' for error in result.errors)}</td><td>{result.seconds:.0f} s</td></tr>"
         for result in results
@@ -165,19 +173,23 @@ def _card(seen: View, index: int, classes: Sequence[str]) -> str:
     side = seen.inputs.shape[-1]
     margin = side // 7
     whole = side + 2 * margin
-    corners = [f"{x:.2f},{y:.2f}" for x, y in view.outline(seen.frames[index], side)]
-    top = corners[: len(corners) // 4 + 1]
-    numbers = ", ".join(f"{number:.5f}" for number in view.straightening(seen.frames[index], side))
+    frames = ""
+    for frame in seen.frames[index]:
+        corners = [f"{x:.2f},{y:.2f}" for x, y in view.outline(frame, side)]
+        top = corners[: len(corners) // 4 + 1]
+        frames += f'<polygon points="{" ".join(corners)}"/><polyline points="{" ".join(top)}"/>'
+    numbers = ", ".join(f"{number:.5f}" for number in view.straightening(seen.frames[index, 0], side))
     label, predicted = int(seen.labels[index]), int(seen.predicted[index])
     name = escape(classes[label])
     verdict = "" if label == predicted else f"<figcaption>read as {escape(classes[predicted])}</figcaption>"
+    passed = "\n".join(f'<img src="{_embedded(output)}" alt="{name} as passed on">' for output in seen.outputs[index])
     return f"""<figure>
 <svg viewBox="{-margin} {-margin} {whole} {whole}" role="img" aria-label="{name} as shown, with the frame">
 <g style="--straight: translate({-margin}px, {-margin}px) scale({whole / side:.5f}) matrix({numbers})">
 <image width="{side}" height="{side}" href="{_embedded(seen.inputs[index, 0])}"/>
-<polygon points="{" ".join(corners)}"/><polyline points="{" ".join(top)}"/>
+{frames}
 </g></svg>
-<img src="{_embedded(seen.outputs[index, 0])}" alt="{name} as passed on">{verdict}
+{passed}{verdict}
 </figure>"""
 
 
@@ -191,8 +203,8 @@ def _means(seen: View, classes: Sequence[str]) -> str:
 <h2>From a blur to a {thing}</h2>
 <p>The mean of all test pictures of a class, each mean scaled to full brightness. Where pictures lie every which
 way, it is a blur; where a transformer has found one pose for all of a class, it is a picture again. Which class a
-picture belongs to explains <b class="cnn">{before}</b> of the variance of its pixels before the transformer, and
-<b class="st-cnn">{after}</b> after it.</p>
+picture belongs to explains <b class="of-cnn">{before}</b> of the variance of its pixels before the transformer, and
+<b class="of-st-cnn">{after}</b> after it.</p>
 <p class="over">as shown</p>
 {_strip(seen.inputs, seen.labels, classes)}
 <p class="over">as passed on</p>
@@ -213,7 +225,7 @@ def _strip(images: Tensor, labels: Tensor, classes: Sequence[str]) -> str:
 def _curves(all_trained: Sequence[Trained]) -> str:
     present = {trained.model for trained in all_trained}
     keys = "".join(
-        f'<span><span class="key {name}"></span>{text}</span>'
+        f'<span><span class="key of-{name}"></span>{text}</span>'
         for name, text in models.MODELS.items()
         if name in present
     )

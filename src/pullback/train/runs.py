@@ -63,6 +63,10 @@ class RunError(ValueError):
     """A run that is missing, damaged, or not what was asked for."""
 
 
+# What is learned: to name a picture's class, or of two pictures, a channel each, the sum of what they show.
+CLASSIFICATION, ADDITION = "classification", "addition"
+CHANNELS = {CLASSIFICATION: 1, ADDITION: 2}
+
 # How a training goes: what its options are where they are not given, and what a reader is told of it.
 FAST, PAPER = "fast", "paper"
 SCHEDULES: dict[str, str] = {
@@ -122,6 +126,7 @@ class Configuration:
         A row of :data:`pullback.train.distortions.DISTORTIONS`.
     transform : str
         Family of the transformer's transforms.
+    task : {"classification", "addition"}
     models : tuple of str
         What is trained, names in :data:`pullback.train.models.MODELS`.
     seeds : int
@@ -155,6 +160,7 @@ class Configuration:
     localization_scale: float = 0.3
     weight_decay: float = 0.01
     precision: str = PRECISIONS[0]
+    task: str = CLASSIFICATION
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, str):
@@ -164,6 +170,7 @@ class Configuration:
             "transform": FAMILIES,
             "schedule": SCHEDULES,
             "precision": PRECISIONS,
+            "task": CHANNELS,
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -223,14 +230,24 @@ class Run:
     ----------
     path : Path
     configuration : Configuration
-    classes : tuple of str
+    shown : tuple of str
         Names of the classes of its data.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Names of what its networks tell apart: those classes, or the sums of two.
     """
 
-    def __init__(self, path: Path, configuration: Configuration, classes: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, configuration: Configuration, shown: tuple[str, ...]) -> None:
         self.path = path
         self.configuration = configuration
-        self.classes = classes
+        self.shown = shown
+        self.classes = shown
+        if configuration.task == ADDITION:
+            if shown != tuple(str(k) for k in range(len(shown))):
+                raise RunError(f"addition needs the digits 0, 1, 2, ... as classes; these are {', '.join(shown)}")
+            self.classes = tuple(str(k) for k in range(2 * len(shown) - 1))
 
     @classmethod
     def create(cls, path: Path, configuration: Configuration, dataset: Dataset) -> Run:
@@ -245,6 +262,7 @@ class Run:
         """
         if path.exists():
             raise RunError(f"{path}: exists already")
+        run = cls(path, configuration, dataset.classes)
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             (path / "checkpoints").mkdir(parents=True)
@@ -254,7 +272,7 @@ class Run:
                 if folder.is_dir():
                     folder.rmdir()
             raise
-        return cls(path, configuration, dataset.classes)
+        return run
 
     @classmethod
     def open(cls, path: Path) -> Run:
@@ -283,7 +301,7 @@ class Run:
         configuration = dataclasses.replace(self.configuration, seeds=seeds)
         content["configuration"] = dataclasses.asdict(configuration)
         atomic.write(file, json.dumps(content, indent=2) + "\n")
-        return Run(self.path, configuration, self.classes)
+        return Run(self.path, configuration, self.shown)
 
     @property
     def last(self) -> Path:
@@ -306,9 +324,9 @@ class Run:
         ------
         RunError
         """
-        if dataset.classes != self.classes:
+        if dataset.classes != self.shown:
             raise RunError(
-                f"{self.path}: was trained on the classes {', '.join(self.classes)}; {dataset.name} has "
+                f"{self.path}: was trained on the classes {', '.join(self.shown)}; {dataset.name} has "
                 f"{', '.join(dataset.classes)}"
             )
 
@@ -357,6 +375,12 @@ class Run:
         """Read the checkpoints of all finished trainings, in order."""
         return (self.load(*job) for job in self.configuration.jobs if self.has(*job))
 
+    def build(self, model: str) -> models.Network:
+        """Build a network for the data of this run, with random weights."""
+        settings = self.configuration
+        canvas = DISTORTIONS[settings.distortion].canvas
+        return models.build(model, canvas, len(self.classes), settings.transform, CHANNELS[settings.task])
+
     def network(self, trained: Trained) -> models.Network:
         """Build a network and give it what was trained, ready for use.
 
@@ -365,8 +389,7 @@ class Run:
         RunError
             If the weights do not fit the network.
         """
-        canvas = DISTORTIONS[self.configuration.distortion].canvas
-        network = models.build(trained.model, canvas, len(self.classes), self.configuration.transform)
+        network = self.build(trained.model)
         try:
             network.load_state_dict(dict(trained.state))
         except (RuntimeError, TypeError, AttributeError) as error:

@@ -33,9 +33,11 @@ class View:
     Attributes
     ----------
     inputs : Tensor, (N, 1, canvas, canvas)
-    outputs : Tensor, (N, 1, side, side)
-    frames : ndarray, (N, K, 2)
-        Where points on the edge of the output are on the input, in the frame "centered": the points of
+        Of several channels, the brightest.
+    outputs : Tensor, (N, heads, side, side)
+        The same of what each head of the transformer passes on.
+    frames : ndarray, (N, heads, K, 2)
+        Where points on the edge of each output are on the input, in the frame "centered": the points of
         :data:`EDGE`, of which the first quarter is the top edge.
     labels, predicted : Tensor, (N,)
     """
@@ -52,11 +54,15 @@ def look(network: Network, batches: TestBatches) -> View:
     """Pass all test pictures through a network with a transformer."""
     outputs, frames, predicted = [], [], []
     for images, _ in batches:
-        warped, transform = network.rectify(images)
-        outputs.append(warped)
-        frames.append(transform.numpy()(EDGE[None], shape=warped.shape[2:], frame="centered"))
+        warped, transforms = network.rectify(images)
+        heads = transforms if isinstance(transforms, tuple) else (transforms,)
+        shape = warped.shape[2:]
+        outputs.append(warped.reshape(len(images), len(heads), images.shape[1], *shape).amax(2))
+        seen = [np.asarray(head.numpy()(EDGE[None], shape=shape, frame="centered")) for head in heads]
+        frames.append(np.stack([np.broadcast_to(one, (len(images), *EDGE.shape)) for one in seen], 1))
         predicted.append(network.classify(warped).argmax(1))
-    return View(batches.images, torch.cat(outputs), np.concatenate(frames), batches.labels, torch.cat(predicted))
+    inputs = batches.images.amax(1, keepdim=True)
+    return View(inputs, torch.cat(outputs), np.concatenate(frames), batches.labels, torch.cat(predicted))
 
 
 def outline(frame: npt.NDArray[np.float64], side: int) -> npt.NDArray[np.float64]:
@@ -71,7 +77,7 @@ def straightening(frame: npt.NDArray[np.float64], side: int) -> tuple[float, ...
     Parameters
     ----------
     frame : ndarray, (K, 2)
-        One of :attr:`View.frames`.
+        One of a head in :attr:`View.frames`.
     side : int
         Side of the input.
 
