@@ -17,13 +17,14 @@ from matplotlib.figure import Figure
 
 from pullback.train import atomic, models
 from pullback.train.distortions import DISTORTIONS
-from pullback.train.runs import COLUMNS, SCHEDULES, Configuration, Run, Trained
+from pullback.train.runs import COLUMNS, SCHEDULES, Configuration, Row, Run, Trained
 from pullback.train.table1 import CELLS, Cell
 
 # Model, transform and distortion.
 Place = tuple[str, str | None, str]
 
 _ROWS: tuple[tuple[str, str | None], ...] = tuple(dict.fromkeys((cell.model, cell.transform) for cell in CELLS))
+_TICKS = (0.5, 1, 2, 5, 10)
 _PAPER_COLOUR, _PLAIN_COLOUR, _ST_COLOUR = "#9a978f", "#b4572a", "#0f766e"
 
 
@@ -70,16 +71,18 @@ def write(runs: Path, out: Path) -> Path:
     Parameters
     ----------
     runs : Path
-        Where the runs are, one a cell; cells without a finished training are left open.
+        Where the runs are, one a cell.
     out : Path
-        Where to write.
+        Where to write. Of a cell that has more seeds there already than in `runs`, what is there is kept: cells may be
+        trained on several machines.
 
     Returns
     -------
     Path
         The page.
     """
-    measured = [one for cell in CELLS if (one := _measured(runs, cell))]
+    kept = _kept(out)
+    measured = [one for cell in CELLS if (one := _more_seeds(_of_run(runs, cell), kept.get(cell.name)))]
     out.mkdir(parents=True, exist_ok=True)
     atomic.write(out / "table1.json", json.dumps([_record(one) for one in measured], indent=1) + "\n")
     atomic.write(out / "table1-metrics.csv", _metrics(measured))
@@ -89,12 +92,40 @@ def write(runs: Path, out: Path) -> Path:
     return page
 
 
-def _measured(runs: Path, cell: Cell) -> Measured | None:
+def _more_seeds(one: Measured | None, other: Measured | None) -> Measured | None:
+    return max((one, other), key=lambda measured: len(measured.trained) if measured else 0)
+
+
+def _of_run(runs: Path, cell: Cell) -> Measured | None:
     if not (runs / cell.name).is_dir():
         return None
     run = Run.open(runs / cell.name)
     trained = tuple(dataclasses.replace(one, state={}) for one in run.trained())
     return Measured(cell, run.configuration, trained) if trained else None
+
+
+def _kept(out: Path) -> dict[str, Measured]:
+    """Read what was written before, by the names of the cells."""
+    if not (out / "table1.json").is_file():
+        return {}
+    histories: dict[tuple[str, int], list[Row]] = {}
+    with (out / "table1-metrics.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            place = (row.pop("cell"), int(row["seed"]))
+            histories.setdefault(place, []).append({name: _value(name, text) for name, text in row.items()})
+    cells = {cell.name: cell for cell in CELLS}
+    kept = {}
+    for record in json.loads((out / "table1.json").read_text(encoding="utf-8")):
+        cell = cells[record["cell"]]
+        configuration = Configuration(**record["configuration"])
+        seeds = [one["seed"] for one in record["seeds"]]
+        trained = tuple(Trained(cell.model, seed, {}, histories[cell.name, seed]) for seed in seeds)
+        kept[cell.name] = Measured(cell, configuration, trained)
+    return kept
+
+
+def _value(column: str, text: str) -> Any:
+    return text if column == "model" else int(text) if column in ("seed", "epoch") else float(text)
 
 
 def _page(measured: Sequence[Measured]) -> str:
@@ -187,7 +218,7 @@ def _record(one: Measured) -> dict[str, Any]:
         "paper": one.cell.paper,
         "configuration": {**configuration, "data": Path(one.configuration.data).name},
         "seeds": [
-            {"seed": trained.seed, "test_error": trained.test_error, "seconds": trained.seconds}
+            {"seed": trained.seed, "test_error": _short(trained.test_error), "seconds": _short(trained.seconds)}
             for trained in one.trained
         ],
     }
@@ -223,7 +254,7 @@ def _figure(measured: Sequence[Measured]) -> str:
             for cell in CELLS:
                 if cell.distortion == distortion:
                     at = names.index(_name(cell.model, cell.transform))
-                    panel.plot(cell.paper, at, "o", color="none", markeredgecolor=_PAPER_COLOUR, markersize=7)
+                    panel.plot(cell.paper, at, "o", color="none", markeredgecolor=_PAPER_COLOUR, markersize=8)
             for one in measured:
                 if one.cell.distortion == distortion:
                     at = names.index(_name(one.cell.model, one.cell.transform))
@@ -232,7 +263,10 @@ def _figure(measured: Sequence[Measured]) -> str:
                     panel.plot(errors, np.full(len(errors), at), "o", color=colour, markersize=2.5, alpha=0.6)
                     panel.plot(one.mean, at, "o", color=colour, markersize=5)
             panel.set_title(distortion.upper(), fontsize=11)
-            panel.set_xlim(left=0)
+            panel.set_xscale("log")
+            panel.set_xlim(0.4, 16)
+            panel.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+            panel.set_xticks([], minor=True)
             panel.set_yticks(range(len(names)), names)
             panel.set_ylim(len(names) - 0.5, -0.5)
             panel.grid(axis="both", color="#e5e1d8", linewidth=0.8)
