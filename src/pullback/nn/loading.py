@@ -17,15 +17,15 @@ def load(run: str | os.PathLike[str], model: str | None = None, seed: int | None
     ----------
     run : path
         Folder of a run of ``pullback train``.
-    model : {"fcn", "cnn", "st-fcn", "st-cnn"}, optional
-        Default: the first of the run that has a spatial transformer, or else the first.
+    model : {"fcn", "cnn", "st-fcn", "st-cnn", "2st-fcn", "2st-cnn"}, optional
+        Default: the first of the run that has most spatial transformers, or else the first.
     seed : int, optional
         Default: the first that is trained.
 
     Returns
     -------
     Network
-        In evaluation mode, on the CPU: from images, ``(N, 1, canvas, canvas)`` in [0, 1], to logits, ``(N, classes)``.
+        In evaluation mode, on the CPU: from images, ``(N, C, canvas, canvas)`` in [0, 1], to logits, ``(N, classes)``.
         Its `transformer` is the :class:`SpatialTransformer`, None where there is none.
 
     Raises

@@ -119,7 +119,7 @@ def trained_network(run: Run, model: str | None = None, seed: int | None = None)
     ----------
     run : Run
     model : str, optional
-        Default: the first with a transformer, or else the first.
+        Default: the first with most transformers, or else the first.
     seed : int, optional
         Default: any.
 
@@ -136,7 +136,7 @@ def trained_network(run: Run, model: str | None = None, seed: int | None = None)
             f"{run.path}: no {what} is trained; there is "
             + (", ".join(f"{name} with seed {number}" for name, number in finished) or "nothing yet")
         )
-    best = min(wanted, key=lambda job: job[0] not in models.WITH_TRANSFORMER)
+    best = max(wanted, key=lambda job: models.HEADS.get(job[0], 0))
     return run.network(run.load(*best))
 
 

@@ -109,7 +109,12 @@ def build(name: str, canvas: int, classes: int, transform: str = "affine", chann
     Examples
     --------
     >>> from pullback.train import models
-    >>> [models.count_parameters(models.build(name, canvas=42, classes=10)) for name in models.MODELS]
+    >>> for name in ("fcn", "cnn", "st-fcn", "st-cnn"):
+    ...     print(models.count_parameters(models.build(name, canvas=42, classes=10)))
+    199926
+    200981
+    199748
+    200592
     """
     if name not in MODELS:
         raise ValueError(f"build: `name` is {name!r}; give one of {', '.join(MODELS)}")

@@ -102,7 +102,7 @@ def _head(run: Run, dataset: Dataset, results: Sequence[Result]) -> str:
         else "One network learns"
     )
     addition = run.configuration.task == ADDITION
-    what = f"to add up two of {name}, a channel each," if addition else f"to read {name}"
+    what = f"to add up two of {name}, a channel each" if addition else f"to read {name}"
     how = f"""{one} with a spatial transformer: before it reads, it may
 warp the picture. Nobody tells it how; it learns that from the class labels alone."""
     return f"""<header>
