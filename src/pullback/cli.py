@@ -199,6 +199,50 @@ def addition(
     _train_run(given, name, runs, resume)
 
 
+@_train.command()
+def colocalise(
+    data: _Data = None,
+    download: _Download = False,
+    mirror: _Mirror = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Names of classes, separated by commas.", show_default="all")
+    ] = None,
+    clutter: Annotated[bool, typer.Option(help="Whether 16 pieces of other pictures lie about.")] = True,
+    count: Annotated[int, typer.Option(min=2, help="Canvases of each class.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the training, for each class.")] = 300,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = _RUNS / "colocalise",
+) -> None:
+    """Learn where pictures of a class are on large canvases, from nothing but that they are alike."""
+    from rich.console import Console
+
+    from pullback.train import colocalization
+    from pullback.train import data as data_module
+
+    dataset = data_module.load(_source(data, download, mirror) or data_module.DIGITS)
+    wanted = list(dataset.classes) if classes is None else [part.strip() for part in classes.split(",")]
+    for name in wanted:
+        if name not in dataset.classes:
+            raise ValueError(f"colocalise: {name!r} is no class; there is {', '.join(dataset.classes)}")
+    scene = colocalization.SCENES["tc" if clutter else "t"]
+    console = Console(highlight=False)
+    console.print(
+        f"{dataset.name}, {scene.summary}: found is what overlaps by more than a half, before > after (unseen)"
+    )
+    describe = colocalization.describer(dataset, seed)
+    located = []
+    for name in wanted:
+        label = dataset.classes.index(name)
+        one = colocalization.colocalise(dataset, label, scene, describe, count=count, steps=steps, seed=seed)
+        located.append(one)
+        before, after, unseen = (colocalization.found(found) for found in (one.before, one.overlap, one.unseen))
+        console.print(
+            f"{name:>8}  {before:5.1f} % > {after:5.1f} %  ({unseen:5.1f} %)  mean overlap {one.overlap.mean():.2f}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    console.print(f"picture: {colocalization.write(located, out)}", soft_wrap=True)
+
+
 def _listed(names: str | None) -> tuple[str, ...] | None:
     from pullback.train import models
 
