@@ -574,11 +574,11 @@ def test_reproduce_trains_what_is_not_there_and_writes_the_page(run, refused, sh
     assert f'"data": "{shapes.name}"' in record
     assert str(shapes.parent) not in record
     assert (tmp_path / "results" / "table1.svg").read_text().startswith("<?xml")
+    assert "was started with other settings" in refused(*options, "--seeds", "2", "--schedule", "paper")
+    assert "give table1" in refused("reproduce", "table2", "--data", shapes, *where)
+    assert "is the beginning of none" in refused(*options[:4], "--cells", "q", *where)
     # Runs that are not here leave what the page has of them.
     shutil.rmtree(tmp_path / "runs" / "r-fcn")
     table1_page.write(tmp_path / "runs", tmp_path / "results")
     assert (tmp_path / "results" / "table1.md").read_text(encoding="utf-8") == page
     assert (tmp_path / "results" / "table1-metrics.csv").read_text().splitlines() == rows
-    assert "was started with other settings" in refused(*options, "--seeds", "2", "--schedule", "paper")
-    assert "give table1" in refused("reproduce", "table2", "--data", shapes, *where)
-    assert "is the beginning of none" in refused(*options[:4], "--cells", "q", *where)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -114,9 +116,18 @@ _dataset: Dataset
 
 def _start(threads: int, data: str) -> None:
     global _dataset
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     pb.set_num_threads(threads)
     _dataset = data_module.load(data)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: nothing that a training has written is half done."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def _train(path: Path, cell: Cell, data: str, schedule: str, seeds: int) -> list[Trained]:
