@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
 
-.PHONY: help env demo test test-scipy test-slow sanitize sanitize-short lint format bench wheel clean
+.PHONY: help env demo docs browser test test-scipy test-slow sanitize sanitize-short lint format bench wheel clean
 help:
 	@echo "make demo       train a spatial transformer on distorted digits and write runs/demo/report.html"
+	@echo "make docs       the site, in docs/_build/html; every cell of its pages is executed"
 	@echo "make test       the test suite                make test-slow  the tests left out of it"
 	@echo "make test-scipy  SciPy's own tests of its interpolation functions, on pullback.compat.scipy"
 	@echo "make sanitize   native code with every memory access checked: the tests, and two minutes of random calls"
@@ -27,17 +28,26 @@ $(VENV)/tools: $(BIN)/python constraints.txt
 	@touch $@
 
 $(VENV)/built: $(VENV)/tools $(NATIVE)
-	$(PIP) --no-build-isolation --editable '.[train,bench,dev]'
+	$(PIP) --no-build-isolation --editable '.[train,bench,docs,dev]'
 	@touch $@
 
 env: $(VENV)/built
-	$(PIP) --no-build-isolation --editable '.[train,bench,docs,dev]'
 
 demo: $(VENV)/built
 	rm -rf runs/demo
 	$(BIN)/pullback train --distortion rts --seeds 3 --name demo
 
-test: $(VENV)/built
+docs: $(VENV)/built
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html: look at it by $(BIN)/python -m http.server --directory docs/_build/html"
+
+# The tests of the site's figures need a browser: Debian's, where it can be had; else they are skipped.
+browser:
+	@command -v chromium chromium-browser google-chrome > /dev/null || \
+		(apt-get update && apt-get install --yes --no-install-recommends chromium) > /dev/null 2>&1 || \
+		echo "no Chromium here: the tests of the site's figures will be skipped"
+
+test: $(VENV)/built browser
 	$(BIN)/python -m pytest -q
 
 # SciPy's own tests of its interpolation functions, on those of pullback.compat.scipy.
@@ -51,8 +61,8 @@ test-slow: $(VENV)/built
 # they test stands in build/; -S keeps the editable install, which would go first, out of the way. What forks, starts
 # processes or mostly trains is left out, and what holds the last digits of optimised code against a peer.
 sanitize: SANITIZED := build/sanitize
-sanitize: SANITIZED_TESTS := $(filter-out $(patsubst %,tests/test_%.py,cli compat_cv2 compat_torch data distortions nn \
-	peers readme report train),$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
+sanitize: SANITIZED_TESTS := $(filter-out $(patsubst %,tests/test_%.py,cli colocalization compat_cv2 compat_torch data distortions distributed \
+	nn nn_failures nn_forms peers readme regularizers report site site_transforms train),$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
 sanitize: SANITIZED_SECONDS := 120
 sanitize-short: SANITIZED := build/sanitize-short
 sanitize-short: SANITIZED_OPTIONS := -D PULLBACK_NATIVE=ON

@@ -229,7 +229,7 @@ class Affine(Imported, MatrixTransform):
         return self.parameters
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Return `grad_matrix`: the parameters are the matrix. See :meth:`MatrixTransform.matrix_vjp`."""
+        """Return `grad_matrix`: the parameters are the matrix. See :meth:`.MatrixTransform.matrix_vjp`."""
         return self._check_gradient(grad_matrix)
 
     def inverse(self) -> Self:

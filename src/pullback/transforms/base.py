@@ -39,8 +39,8 @@ class Transform(Stored, ABC):
     parameters : ndarray or Tensor
         The numbers that make this transform one of its family. A NumPy array is a read-only copy.
     lattice : str
-        How a kernel comes by the coordinates of an output lattice: a key of :data:`pullback._plan.LATTICES`. All but
-        ``"given"`` are generated inside the kernel, from `geometry`, where that :meth:`fits` the output.
+        How a kernel comes by the coordinates of an output lattice: ``"affine"``, ``"projective"``, ``"displacement"``
+        or ``"free-form"``, made inside the kernel from `geometry` where that :meth:`fits` the output, or ``"given"``.
     """
 
     parameters: Array
@@ -196,7 +196,7 @@ class Transform(Stored, ABC):
 class MatrixTransform(Exported, Fitted, Transform):
     """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``.
 
-    :class:`~pullback.transforms.Projective`, the widest family, has the last row as well: ``(..., d + 1, d + 1)``.
+    :class:`~pullback.Projective`, the widest family, has the last row as well: ``(..., d + 1, d + 1)``.
     """
 
     lattice: ClassVar[str] = "affine"
@@ -304,7 +304,7 @@ class MatrixTransform(Exported, Fitted, Transform):
         return mapped
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the linear part of the matrix at each of `points`, ``(..., d, d)``; see :meth:`Transform.jacobian`."""
+        """Return the matrix's linear part at each of `points`, ``(..., d, d)``; see :meth:`.Transform.jacobian`."""
         matrix, points = as_arrays(f"{type(self).__name__}.jacobian", matrix=self.matrix, points=points)
         check_points(self, points)
         linear = facing(matrix, points, self.batch_shape)[..., :-1]

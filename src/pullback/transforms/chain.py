@@ -206,7 +206,7 @@ class Chain(Deformation):
         return Chain(*(part.numpy() for part in self.transforms))
 
     def torch(self, device: Any = None, dtype: Any = None) -> Chain:
-        """Return this chain on torch tensors; see :meth:`Transform.torch`."""
+        """Return this chain on torch tensors; see :meth:`pullback.Transform.torch`."""
         return Chain(*(part.torch(device, dtype) for part in self.transforms))
 
     def _path(self, points: Array, shape: Sequence[int] | None, frame: str) -> list[Array]:

@@ -183,7 +183,7 @@ class LatticeField(OnLattice):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards; see :meth:`Deformation.points_vjp`."""
+        """Differentiate a function of the mapped points backwards; see :meth:`.Deformation.points_vjp`."""
         from pullback.sampling import sample_vjp
 
         name = f"{type(self).__name__}.points_vjp"
@@ -267,7 +267,7 @@ class Displacement(LatticeField):
 
     See Also
     --------
-    pullback.transforms.Velocity : A field that is integrated, so that its map does not fold.
+    pullback.Velocity : A field that is integrated, so that its map does not fold.
 
     Notes
     -----

@@ -38,7 +38,7 @@ class Euclidean(MatrixTransform):
         1-D: None. 2-D: the angle in radians, ``()`` or ``(N,)``; positive angles turn the *picture*
         counter-clockwise on the screen (y down, x right). 3-D: the rotation vector, ``(3,)`` or ``(N, 3)``, axis times
         angle in radians, its components in the order of the array axes (z, y, x); as in
-        :class:`~pullback.transforms.Similarity`.
+        :class:`~pullback.Similarity`.
     translation : array_like or Tensor, shape (d,) or (N, d)
         The offset in the order of the array axes.
 
@@ -147,7 +147,7 @@ class Euclidean(MatrixTransform):
         return namespace(self.parameters).concatenate([rotation_matrix(self._turn), self.offset[..., None]], -1)
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull a gradient in the matrix back to the parameters; see :meth:`MatrixTransform.matrix_vjp`."""
+        """Pull a gradient in the matrix back to the parameters; see :meth:`.MatrixTransform.matrix_vjp`."""
         grad_matrix = self._check_gradient(grad_matrix)
         grad_turn = rotation_vjp(self._turn, grad_matrix[..., :-1])
         return namespace(grad_matrix).concatenate([grad_turn, grad_matrix[..., -1]], -1)

@@ -1,4 +1,4 @@
-"""Projective maps: ``q = (A p + t) / (c . p + w)``."""
+"""Projective maps: ``q = (A p + t) / (c·p + w)``."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Projective(Imported, MatrixTransform):
         return self.parameters
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Return `grad_matrix`: the parameters are the matrix. See :meth:`MatrixTransform.matrix_vjp`."""
+        """Return `grad_matrix`: the parameters are the matrix. See :meth:`.MatrixTransform.matrix_vjp`."""
         return self._check_gradient(grad_matrix)
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
@@ -124,7 +124,7 @@ class Projective(Imported, MatrixTransform):
         return namespace(points).where(in_front, numerator * reciprocal, float("nan"))
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        r"""Return the derivative of the mapped points in `points`, ``(..., d, d)``; see :meth:`Transform.jacobian`.
+        r"""Return the derivative of the mapped points in `points`, ``(..., d, d)``; see :meth:`.Transform.jacobian`.
 
         .. math:: \partial q / \partial p = (A - q c^T) / (c \cdot p + w)
         """
@@ -139,7 +139,7 @@ class Projective(Imported, MatrixTransform):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards, for NumPy; see :meth:`Deformation.points_vjp`.
+        """Differentiate a function of the mapped points backwards, for NumPy; see :meth:`.Deformation.points_vjp`.
 
         Points beyond the horizon have no gradients.
         """

@@ -182,7 +182,7 @@ class Similarity(MatrixTransform):
         return namespace(self.parameters).concatenate([self._linear, self.offset[..., None]], -1)
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull a gradient in the matrix back to the parameters; see :meth:`MatrixTransform.matrix_vjp`."""
+        """Pull a gradient in the matrix back to the parameters; see :meth:`.MatrixTransform.matrix_vjp`."""
         grad_matrix = self._check_gradient(grad_matrix)
         grad_linear, grad_offset = grad_matrix[..., :-1], grad_matrix[..., -1]
         grad_scale = (grad_linear * rotation_matrix(self._turn)).sum((-2, -1))

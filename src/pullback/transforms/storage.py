@@ -10,7 +10,7 @@ In JSON, arrays are written out. A float is the shortest text that reads back as
 those that JSON does not know are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. In npz, the description is the text
 ``description.npy``, in which an array is the name of another member: ``{"member": "array_0"}``. Neither holds code,
 nor is any run to read it: a family is looked up by its name among the subclasses of
-:class:`~pullback.transforms.Transform`.
+:class:`~pullback.Transform`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Stored:
         Returns
         -------
         Transform
-            On float64 NumPy arrays, of the family that was saved; :meth:`Transform.torch` makes tensors of them.
+            On float64 NumPy arrays, of the family that was saved; :meth:`.Transform.torch` makes tensors of them.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Stored:
 
 
 def load(path: StrPath) -> Transform:
-    """Read a transform of any family from a file; see :meth:`Transform.load <Stored.load>`.
+    """Read a transform of any family from a file; see :meth:`pullback.Transform.load`.
 
     Examples
     --------

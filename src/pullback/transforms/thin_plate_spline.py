@@ -221,7 +221,7 @@ class ThinPlateSpline(Deformation):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards; see :meth:`Deformation.points_vjp`."""
+        """Differentiate a function of the mapped points backwards; see :meth:`.Deformation.points_vjp`."""
         points, grad = check_vjp("ThinPlateSpline.points_vjp", self, points, grad)
         jacobian = self.jacobian(points)
         grad_points = (np.swapaxes(jacobian, -1, -2) @ grad[..., None])[..., 0]

@@ -91,7 +91,7 @@ class Translation(MatrixTransform):
         return xp.concatenate([linear, self.offset[..., None]], -1)
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull a gradient in the matrix back to the offset; see :meth:`MatrixTransform.matrix_vjp`."""
+        """Pull a gradient in the matrix back to the offset; see :meth:`.MatrixTransform.matrix_vjp`."""
         return self._check_gradient(grad_matrix)[..., -1]
 
     def inverse(self) -> Self:

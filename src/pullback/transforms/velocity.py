@@ -63,7 +63,7 @@ class Velocity(OnLattice):
 
     See Also
     --------
-    pullback.transforms.Displacement : A field that is added and not integrated.
+    pullback.Displacement : A field that is added and not integrated.
 
     Notes
     -----
@@ -293,7 +293,7 @@ class Velocity(OnLattice):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards; see :meth:`Deformation.points_vjp`."""
+        """Differentiate a function of the mapped points backwards; see :meth:`.Deformation.points_vjp`."""
         points, grad = check_vjp("Velocity.points_vjp", self, points, grad)
         shape, frame = self._extent("Velocity.points_vjp", shape, frame)
         displacement = self.displacement(shape, frame)
