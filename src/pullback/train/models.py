@@ -26,8 +26,10 @@ CONVOLUTIONAL = (CNN, ST_CNN, TWO_ST_CNN)
 HEADS = {ST_FCN: 1, ST_CNN: 1, TWO_ST_FCN: 2, TWO_ST_CNN: 2}
 WITH_TRANSFORMER = tuple(HEADS)
 
-# Every network has about so many parameters; its width is chosen for it.
+# Every network has about so many parameters, and more of them for two pictures, a channel each; its width is chosen for
+# it.
 PARAMETERS = 200_000
+PARAMETERS_FOR_TWO = 800_000
 
 _WIDEST = 1000
 
@@ -99,7 +101,8 @@ def build(name: str, canvas: int, classes: int, transform: str = "affine", chann
     Returns
     -------
     Network
-        Of about 200,000 parameters: any two of them differ by less than 5 %.
+        Of about 200,000 parameters, or 800,000 where there are several channels: any two of the same channels differ by
+        less than 5 %.
 
     Raises
     ------
@@ -135,7 +138,8 @@ def _built(name: str, canvas: int, classes: int, transform: str, channels: int, 
         return Network(classifier(channels, canvas, classes, width))
     pool = 1 if canvas <= _LARGEST_WHOLE else 2
     localization: pbnn.Localization
-    if name in CONVOLUTIONAL:
+    # Of two pictures that lie on each other, fully connected layers find neither.
+    if name in CONVOLUTIONAL or channels > 1:
         localization = pbnn.ConvLocalization(channels, (16, 32), _FEATURES, pool=2 * pool, groups=_GROUPS)
     else:
         localization = pbnn.FullyConnectedLocalization((channels, canvas, canvas), (_FEATURES,) * 3)
@@ -175,10 +179,11 @@ def _convolutional(channels: int, side: int, classes: int, width: int) -> nn.Seq
 @lru_cache(maxsize=256)
 def _width(name: str, canvas: int, classes: int, transform: str, channels: int) -> int:
     """Return the width that brings a network nearest to the number of parameters that all have."""
+    wanted = PARAMETERS if channels == 1 else PARAMETERS_FOR_TWO
 
     def excess(width: int) -> int:
         with torch.device("meta"):
-            return count_parameters(_built(name, canvas, classes, transform, channels, width)) - PARAMETERS
+            return count_parameters(_built(name, canvas, classes, transform, channels, width)) - wanted
 
     widest = bisect.bisect_left(range(1, _WIDEST), 0, key=lambda width: excess(width)) + 1
     return min((max(1, widest - 1), widest), key=lambda width: abs(excess(width)))

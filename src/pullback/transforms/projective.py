@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Projective(Imported, MatrixTransform):
-    """A projective map (homography), ``q = (A p + t) / (c . p + w)`` with the matrix ``[[A, t], [c, w]]``.
+    """A projective map (homography), ``q = (A p + t) / (c·p + w)`` with the matrix ``[[A, t], [c, w]]``.
 
     Parameters
     ----------
