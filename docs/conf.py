@@ -25,6 +25,7 @@ extensions = [
     "sphinx-mathjax-offline",
     "sphinx_copybutton",
     "sphinx_design",
+    "thumbnails",
     "touch",
 ]
 exclude_patterns = ["_build", "_ext", "_static", "_templates", "**/.ipynb_checkpoints"]
@@ -37,6 +38,9 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_show_tb = True
 nb_merge_streams = True
+# A warning in a page would show a reader paths of the machine that built it.
+nb_output_stderr = "remove-warn"
+nb_render_markdown_format = "gfm"
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "attrs_inline", "attrs_block"]
 myst_heading_anchors = 3
 mathjax3_config = {"options": {"enableMenu": False}}
@@ -51,6 +55,7 @@ numpydoc_xref_param_type = False
 html_theme = "furo"
 html_title = "pullback"
 html_static_path = ["_static"]
+html_favicon = "_static/icon.svg"
 html_css_files = ["site.css", "figures/figures.css"]
 html_copy_source = False
 html_show_sourcelink = False
@@ -63,6 +68,8 @@ copybutton_prompt_is_regexp = True
 
 # Plots of the pages and of the still pictures look alike.
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
+# Warnings name paths; this one is about a widget that no page has.
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 
 def escape_stars(app, what, name, obj, options, lines):

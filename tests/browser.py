@@ -33,7 +33,7 @@ READY = (
     "[...document.querySelectorAll('figure.touch')].every(({ dataset }) => dataset.ready === 'yes' && dataset.state)"
 )
 # Folders without figures, which would only take time.
-LEFT_OUT = ("gallery", "reference", "compat", "results", "_build", "_ext", "_static")
+LEFT_OUT = ("gallery", "manual", "reference", "results", "_build", "_ext", "_static", "_templates")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

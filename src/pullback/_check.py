@@ -22,7 +22,23 @@ _MAX_SIDE = 2**30
 
 
 class LayoutWarning(UserWarning):
-    """An image's axes look different from what the call says they are."""
+    """An image's axes look different from what the call says they are.
+
+    Given in a call without `channel_axis`, for a NumPy array with one axis beside the spatial ones whose last axis is
+    at most 4 long and whose first axis is longer than that: the first is read as channels.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> photo = np.zeros((300, 451, 3), np.uint8)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = pb.warp(photo, pb.Affine.identity(2))
+    >>> caught[0].category.__name__
+    'LayoutWarning'
+    """
 
 
 def _names(names: Sequence[str]) -> str:

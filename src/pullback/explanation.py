@@ -28,14 +28,25 @@ class Explanation:
     coordinates : str
         ``"given"``, or the kind of transform whose coordinates are generated in the kernel, such as
         ``"affine, fused"``. With ``antialias``, the number of sub-samples too, of the pixel that takes the most.
-    interpolation, border : tuple of str
+    interpolation : tuple of str
+        The kernel, one an axis; of a spline, the B-spline that reads its coefficients.
+    border : tuple of str
         One an axis.
     output_shape : tuple of int
         Shape of the result.
     threads : int
         The most threads that the call may use.
     extra_bytes : int
-        Memory beyond input and output, at most.
+        Memory beyond input and output that the kernels take, at most. Coefficients of splines, and coordinates that are
+        "given" because no kernel generates them, are not counted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> plan = pb.explain(np.zeros((3, 64, 64)), pb.Affine.identity(2), interpolation="spline3")
+    >>> plan.interpolation, plan.output_shape
+    (('bspline3', 'bspline3'), (3, 64, 64))
     """
 
     backend: str
@@ -94,6 +105,16 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
     Returns
     -------
     Explanation
+        What was found out; printed, it is a short table.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is wrong.
+
+    See Also
+    --------
+    warp : What does the work.
 
     Examples
     --------

@@ -28,11 +28,27 @@ class NormalEquations(NamedTuple):
     jtr : ndarray or Tensor, ``([N,] k)``
         J^T r, the gradient of half the sum of squares.
     cost : ndarray or Tensor, ``([N,])``
-        r^T r, the sum of squares itself.
+        The sum of squares itself, r^T r.
+
+    See Also
+    --------
+    pullback.normal_equations : What returns them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> line = np.arange(5.0)
+    >>> equations = pb.normal_equations(line, pb.Translation([0.0]), line + 0.5, border="edge")
+    >>> equations.jtj, equations.jtr, float(equations.cost)
+    (array([[4.]]), array([-2.]), 1.25)
     """
 
+    #: J^T J.
     jtj: Any
+    #: J^T r.
     jtr: Any
+    #: r^T r.
     cost: Any
 
 
@@ -52,12 +68,24 @@ def normal_equations(
 
     Parameters
     ----------
-    image, interpolation, border, fill, extent, channel_axis, frame
-        As in :func:`pullback.warp`.
+    image : array_like or Tensor, ``([N,] [C,] *spatial)``
+        Samples, as in :func:`pullback.warp`.
     transform : MatrixTransform
         A translation, similarity, affine or projective map, or a batch of them.
     target : array_like or Tensor
         Of the shape of the warped image, whose spatial sides it tells.
+    interpolation : str, Cubic, or a sequence with one an axis
+        As in :func:`pullback.warp`, but not ``"label"``, which has no slope.
+    border : str or sequence of str
+        How taps beyond the image are read, as in :func:`pullback.warp`.
+    fill : number or sequence of numbers
+        The value beyond a constant border, one or one a channel, as in :func:`pullback.warp`.
+    extent : {"blend", "crop"}
+        What a point beyond the outermost samples gives, as in :func:`pullback.warp`.
+    channel_axis : int, optional
+        The axis of `image` that holds channels, as in :func:`pullback.warp`.
+    frame : {"index", "centered", "normalized", "normalized-corners"}
+        The frame of the transform's coordinates, as in :func:`pullback.warp`.
 
     Returns
     -------

@@ -47,7 +47,8 @@ def resize(
     channel_axis : int, optional
         The axis of `image` that holds channels, where it is not the one before the spatial axes.
     dtype : dtype, optional
-        dtype of the result: the image's unless given. Integers are rounded to nearest and saturated, once, at the end.
+        The dtype of the result: the image's unless given. Integers are rounded to nearest and saturated, once, at the
+        end.
 
     Returns
     -------

@@ -75,7 +75,7 @@ def sample(
     return_weight : bool
         Whether to return the coverage too, for a call with a mask.
     dtype : dtype, optional
-        dtype of the result: the image's unless given. Integers are rounded to nearest and saturated.
+        The dtype of the result: the image's unless given. Integers are rounded to nearest and saturated.
     out : ndarray, optional
         Where to write the result (NumPy only).
 
@@ -190,8 +190,24 @@ def gradient(
 
     Parameters
     ----------
-    image, coords, interpolation, border, fill, extent, channel_axis, frame, mask
-        As in :func:`sample`; `interpolation` cannot be ``"label"``, which has no slope.
+    image : array_like or Tensor, ``([N,] [C,] *spatial)``
+        Samples, as in :func:`sample`.
+    coords : array_like or Tensor, ``(..., d)``
+        Positions, as in :func:`sample`.
+    interpolation : str, Cubic, or a sequence with one an axis
+        As in :func:`sample`, but not ``"label"``, which has no slope.
+    border : str or sequence of str
+        How taps beyond the image are read, as in :func:`sample`.
+    fill : number or sequence of numbers
+        The value beyond a constant border, one or one a channel, as in :func:`sample`.
+    extent : {"blend", "crop"}
+        What a point beyond the outermost samples gives, as in :func:`sample`.
+    channel_axis : int, optional
+        The axis of `image` that holds channels, as in :func:`sample`.
+    frame : {"index", "centered", "normalized", "normalized-corners"}
+        What coordinates mean, as in :func:`sample`.
+    mask : array_like or Tensor of bool, or "nan", optional
+        True where a sample is missing, as in :func:`sample`.
 
     Returns
     -------
@@ -320,10 +336,26 @@ def sample_vjp(
 
     Parameters
     ----------
-    image, coords, interpolation, border, fill, extent, channel_axis, frame, mask
-        As in :func:`sample`; `interpolation` cannot be ``"label"``, which has no slope.
-    grad : array_like
+    image : array_like, ``([N,] [C,] *spatial)``
+        Samples, as in :func:`sample`.
+    coords : array_like, ``(..., d)``
+        Positions, as in :func:`sample`.
+    grad : array_like, ``([N,] [C,] ...)``
         The gradient of some scalar with respect to ``sample(image, coords, ...)``, of that shape.
+    interpolation : str, Cubic, or a sequence with one an axis
+        As in :func:`sample`, but not ``"label"``, which has no slope.
+    border : str or sequence of str
+        How taps beyond the image are read, as in :func:`sample`.
+    fill : number or sequence of numbers
+        The value beyond a constant border, one or one a channel, as in :func:`sample`.
+    extent : {"blend", "crop"}
+        What a point beyond the outermost samples gives, as in :func:`sample`.
+    channel_axis : int, optional
+        The axis of `image` that holds channels, as in :func:`sample`.
+    frame : {"index", "centered", "normalized", "normalized-corners"}
+        What coordinates mean, as in :func:`sample`.
+    mask : array_like of bool, or "nan", optional
+        True where a sample is missing, as in :func:`sample`.
 
     Returns
     -------

@@ -46,9 +46,15 @@ def splat(
         Where it goes, as in :func:`sample`.
     shape : sequence of int
         The `d` spatial sides of the image to make.
-    interpolation, border, extent, frame
-        As in :func:`sample`; `interpolation` cannot be ``"label"``. What falls on the fill value of a constant border
+    interpolation : str, Cubic, or a sequence with one an axis
+        As in :func:`sample`, but not ``"label"``, which has no weights.
+    border : str or sequence of str
+        Where what falls beyond the image goes, as in :func:`sample`. What falls on the fill value of a constant border
         is lost.
+    extent : {"blend", "crop"}
+        Whether a point beyond the outermost samples counts, as in :func:`sample`; with ``"crop"`` it is lost.
+    frame : {"index", "centered", "normalized", "normalized-corners"}
+        What coordinates mean, as in :func:`sample`.
     normalize : {False, True, "softmax", "max"}
         What a sample becomes of the values that reach it. ``False``: their weighted sum, the adjoint. ``True``: their
         weighted mean. ``"softmax"``: their mean with the weights times exp(`importance`), so that the most important

@@ -31,6 +31,13 @@ def set_num_threads(count: int) -> None:
     count : int
         1 to 1024. Results do not depend on it.
 
+    Raises
+    ------
+    ValueError
+        If `count` is out of range.
+    TypeError
+        If `count` is no integer.
+
     Examples
     --------
     >>> import pullback as pb

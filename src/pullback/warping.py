@@ -47,13 +47,29 @@ def warp(
         the output's pixels is averaged and not picked at random. Changes nothing, bit for bit, where nothing shrinks.
         The work grows with the shrink: along a direction that shrinks by s, each pixel reads ``2 ceil(s) - 1``
         positions; where the map is not affine, as many as the pixel that shrinks the most, up to 1024.
-    interpolation, border, fill, extent, channel_axis, mask, return_weight, dtype, out
+    interpolation : str, Cubic, or a sequence with one an axis
         As in :func:`pullback.sample`.
+    border : str or sequence of str
+        How taps beyond the image are read, as in :func:`pullback.sample`.
+    fill : number or sequence of numbers
+        The value beyond a constant border, one or one a channel, as in :func:`pullback.sample`.
+    extent : {"blend", "crop"}
+        What a point beyond the outermost samples gives, as in :func:`pullback.sample`.
+    channel_axis : int, optional
+        The axis of `image` that holds channels, as in :func:`pullback.sample`.
     frame : {"index", "centered", "normalized", "normalized-corners"}
         The frame of the transform's coordinates, on the output and on the image alike, as in :func:`pullback.sample`.
         In ``"centered"`` each has its origin in its middle and half of its shortest side as unit, so that a rotation is
         a rotation about the middle on an image of any shape, and the identity fits the image into an output of
         another size. In the normalized frames, a matrix is the `theta` of PyTorch's `affine_grid`.
+    mask : array_like or Tensor of bool, or "nan", optional
+        True where a sample is missing, as in :func:`pullback.sample`.
+    return_weight : bool
+        Whether to return the coverage too, for a call with a mask.
+    dtype : dtype, optional
+        The dtype of the result: the image's unless given. Integers are rounded to nearest and saturated.
+    out : ndarray, optional
+        Where to write the result (NumPy only).
 
     Returns
     -------
@@ -140,18 +156,36 @@ def warp_vjp(
 
     Parameters
     ----------
-    image, transform, antialias, interpolation, border, fill, extent, channel_axis, frame, mask
-        As in :func:`warp`; `interpolation` cannot be ``"label"``, which has no slope.
-    grad : array_like
+    image : array_like, ``([N,] [C,] *spatial)``
+        Samples, as in :func:`warp`.
+    transform : Transform
+        One transform or a batch of them, as in :func:`warp`; tensors in it are read as arrays.
+    grad : array_like, ``([N,] [C,] *shape)``
         The gradient of some scalar with respect to ``warp(image, transform, shape, ...)``; its spatial axes tell
         `shape`.
+    antialias : bool
+        Whether the image was averaged over a pixel's footprint, as in :func:`warp`.
+    interpolation : str, Cubic, or a sequence with one an axis
+        As in :func:`warp`, but not ``"label"``, which has no slope.
+    border : str or sequence of str
+        How taps beyond the image are read, as in :func:`warp`.
+    fill : number or sequence of numbers
+        The value beyond a constant border, one or one a channel, as in :func:`warp`.
+    extent : {"blend", "crop"}
+        What a point beyond the outermost samples gives, as in :func:`warp`.
+    channel_axis : int, optional
+        The axis of `image` that holds channels, as in :func:`warp`.
+    frame : {"index", "centered", "normalized", "normalized-corners"}
+        The frame of the transform's coordinates, as in :func:`warp`.
+    mask : array_like of bool, or "nan", optional
+        True where a sample is missing, as in :func:`warp`.
 
     Returns
     -------
     grad_image : ndarray
         Of the shape of `image`, in the dtype that sums are formed in. 0 where a sample is missing.
     grad_parameters : ndarray
-        Of the shape of ``transform.parameters``.
+        Of the shape of ``transform.parameters``; of a :class:`pullback.Chain`, a tuple.
 
     Raises
     ------

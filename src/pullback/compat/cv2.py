@@ -200,8 +200,12 @@ def warpAffine(
         As in :func:`remap`.
     flags : int
         The interpolation, as in :func:`remap`, with or without ``WARP_INVERSE_MAP``.
-    borderMode, borderValue, hint
-        As in :func:`remap`.
+    borderMode : int
+        What lies beyond the image: ``BORDER_CONSTANT`` and so on, as in :func:`remap`.
+    borderValue : number or sequence of at most 4 numbers
+        The value beyond a constant border, as in :func:`remap`.
+    hint : int
+        Has no effect.
 
     Returns
     -------
@@ -262,8 +266,18 @@ def warpPerspective(
         As in :func:`remap`.
     M : array_like, ``(3, 3)``
         The matrix, on (x, y, 1), from the image to the output; with ``WARP_INVERSE_MAP`` from the output to the image.
-    dsize, dst, flags, borderMode, borderValue, hint
-        As in :func:`warpAffine`.
+    dsize : (int, int)
+        Width and height of the output; those of the image if it is None or one of them is not positive.
+    dst : ndarray, optional
+        As in :func:`remap`.
+    flags : int
+        The interpolation, as in :func:`remap`, with or without ``WARP_INVERSE_MAP``.
+    borderMode : int
+        What lies beyond the image: ``BORDER_CONSTANT`` and so on, as in :func:`remap`.
+    borderValue : number or sequence of at most 4 numbers
+        The value beyond a constant border, as in :func:`remap`.
+    hint : int
+        Has no effect.
 
     Returns
     -------

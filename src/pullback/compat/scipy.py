@@ -398,6 +398,8 @@ def spline_filter1d(
     ------
     RuntimeError
         If `order` or `mode` is none that is known, or a dtype is not supported.
+    numpy.exceptions.AxisError
+        If there is no such axis.
 
     See Also
     --------
@@ -525,7 +527,7 @@ def map_coordinates(
     RuntimeError
         If an argument does not fit, as in SciPy.
     TypeError
-        If coordinates are complex, or `cval` is for a real image.
+        If coordinates are complex, or `cval` is and the image is not.
 
     See Also
     --------
@@ -584,10 +586,20 @@ def geometric_transform(
         `scipy.LowLevelCallable` is handed on to SciPy.
     output_shape : tuple of int, optional
         That of `input` unless given.
-    output, order, mode, cval, prefilter
-        As in :func:`map_coordinates`.
-    extra_arguments, extra_keywords : tuple, dict
-        Passed to `mapping`.
+    output : ndarray or dtype, optional
+        Where to put the values, or their dtype; see :func:`map_coordinates`.
+    order : int
+        Of the spline, 0 to 5; see :func:`map_coordinates`.
+    mode : str
+        What lies beyond the samples; see :func:`map_coordinates`.
+    cval : number
+        The value beyond the samples for the modes that have one; see :func:`map_coordinates`.
+    prefilter : bool
+        Whether `input` holds samples, and not coefficients; see :func:`map_coordinates`.
+    extra_arguments : tuple
+        Further arguments for `mapping`.
+    extra_keywords : dict, optional
+        Further keyword arguments for `mapping`.
 
     Returns
     -------
@@ -598,6 +610,8 @@ def geometric_transform(
     ------
     RuntimeError
         If an argument does not fit, as in SciPy.
+    TypeError
+        If `mapping` returns anything but a tuple of d coordinates, or `cval` is complex and the image is not.
 
     Examples
     --------
@@ -651,8 +665,16 @@ def affine_transform(
         The coordinates that index 0 is read from.
     output_shape : tuple of int, optional
         That of `output` or `input` unless given.
-    output, order, mode, cval, prefilter
-        As in :func:`map_coordinates`.
+    output : ndarray or dtype, optional
+        Where to put the values, or their dtype; see :func:`map_coordinates`.
+    order : int
+        Of the spline, 0 to 5; see :func:`map_coordinates`.
+    mode : str
+        What lies beyond the samples; see :func:`map_coordinates`.
+    cval : number
+        The value beyond the samples for the modes that have one; see :func:`map_coordinates`.
+    prefilter : bool
+        Whether `input` holds samples, and not coefficients; see :func:`map_coordinates`.
 
     Returns
     -------
@@ -663,6 +685,8 @@ def affine_transform(
     ------
     RuntimeError, ValueError
         If an argument does not fit, as in SciPy.
+    TypeError
+        If `cval` is complex and the image is not.
 
     See Also
     --------
@@ -738,8 +762,16 @@ def shift(
         Samples.
     shift : float or sequence
         How far, in samples; one for all axes, or one an axis.
-    output, order, mode, cval, prefilter
-        As in :func:`map_coordinates`.
+    output : ndarray or dtype, optional
+        Where to put the values, or their dtype; see :func:`map_coordinates`.
+    order : int
+        Of the spline, 0 to 5; see :func:`map_coordinates`.
+    mode : str
+        What lies beyond the samples; see :func:`map_coordinates`.
+    cval : number
+        The value beyond the samples for the modes that have one; see :func:`map_coordinates`.
+    prefilter : bool
+        Whether `input` holds samples, and not coefficients; see :func:`map_coordinates`.
 
     Returns
     -------
@@ -750,6 +782,8 @@ def shift(
     ------
     RuntimeError
         If an argument does not fit, as in SciPy.
+    TypeError
+        If `cval` is complex and the image is not.
 
     Examples
     --------
@@ -790,8 +824,16 @@ def zoom(
         Samples.
     zoom : float or sequence
         The factor on the sides, which are rounded; one for all axes, or one an axis.
-    output, order, mode, cval, prefilter
-        As in :func:`map_coordinates`.
+    output : ndarray or dtype, optional
+        Where to put the values, or their dtype; see :func:`map_coordinates`.
+    order : int
+        Of the spline, 0 to 5; see :func:`map_coordinates`.
+    mode : str
+        What lies beyond the samples; see :func:`map_coordinates`.
+    cval : number
+        The value beyond the samples for the modes that have one; see :func:`map_coordinates`.
+    prefilter : bool
+        Whether `input` holds samples, and not coefficients; see :func:`map_coordinates`.
     grid_mode : bool
         Whether a side reaches from the outer edge of its first sample to that of its last, and not from centre to
         centre.
@@ -805,6 +847,8 @@ def zoom(
     ------
     RuntimeError
         If an argument does not fit, as in SciPy.
+    TypeError
+        If `cval` is complex and the image is not.
 
     Warns
     -----
@@ -872,8 +916,16 @@ def rotate(
         The axes of the plane. The other axes hold images that turn alike.
     reshape : bool
         Whether the output is as large as the rotated image, and not as the image.
-    output, order, mode, cval, prefilter
-        As in :func:`map_coordinates`.
+    output : ndarray or dtype, optional
+        Where to put the values, or their dtype; see :func:`map_coordinates`.
+    order : int
+        Of the spline, 0 to 5; see :func:`map_coordinates`.
+    mode : str
+        What lies beyond the samples; see :func:`map_coordinates`.
+    cval : number
+        The value beyond the samples for the modes that have one; see :func:`map_coordinates`.
+    prefilter : bool
+        Whether `input` holds samples, and not coefficients; see :func:`map_coordinates`.
 
     Returns
     -------
@@ -884,6 +936,8 @@ def rotate(
     ------
     ValueError, RuntimeError
         If an argument does not fit, as in SciPy.
+    TypeError
+        If `cval` is complex and the image is not.
 
     Examples
     --------

@@ -57,6 +57,23 @@ class Family:
         The quantities that can be limited.
     ndims : tuple of int
         The numbers of spatial axes that the family has.
+
+    See Also
+    --------
+    thin_plate_spline, free_form, diffeomorphic : Families of a chosen fineness.
+
+    Examples
+    --------
+    A shift along the last axis alone:
+
+    >>> import torch
+    >>> import pullback as pb
+    >>> def slide(numbers, shape, limits):
+    ...     return pb.Translation(torch.cat([numbers.new_zeros(len(numbers), len(shape) - 1), numbers], 1))
+    >>> family = pb.nn.Family("slide", lambda d: 1, slide, limits=())
+    >>> transformer = pb.nn.SpatialTransformer(pb.nn.ConvLocalization(1), family)
+    >>> transformer.predict(torch.rand(4, 1, 28, 28))
+    Translation(batch of 4, 2-D, torch.float32, cpu)
     """
 
     name: str
@@ -168,7 +185,7 @@ def diffeomorphic(lattice: int = 8, steps: int = 7) -> Family:
     Raises
     ------
     ValueError
-        If `lattice` is less than 2.
+        If `lattice` is less than 2. What is wrong with `steps` shows in the first transform that is made.
 
     See Also
     --------
@@ -339,6 +356,7 @@ def _check_length(function: str, name: str, value: int, least: int) -> None:
         raise ValueError(f"{function}: `{name}` is {value!r}; give a whole number of at least {least}")
 
 
+#: The families that a network can predict, by name.
 FAMILIES: dict[str, Family] = {
     "translation": Family("translation", lambda d: d, _translation, ("translation",)),
     "attention": Family("attention", lambda d: 1 + d, _attention, ("scale", "translation")),

@@ -86,14 +86,20 @@ class TransformHead(nn.Module):
         Returns
         -------
         tuple of Transform
-            In the frame "centered".
+            One batch a head, in the frame "centered".
         """
         with torch.autocast(features.device.type, enabled=False):
             raw = self.linear(features.flatten(1))
             return tuple(self.family.build(part, tuple(shape), self.limit) for part in raw.chunk(self.heads, 1))
 
     def extra_repr(self) -> str:
-        """Return what the module's repr says of it."""
+        """Return what the module's repr says of it.
+
+        Returns
+        -------
+        str
+            Its settings, as arguments are written.
+        """
         limit = f", limit={self.limit}" if self.limit else ""
         return f"transform={self.family.name!r}, ndim={self.ndim}, heads={self.heads}{limit}"
 

@@ -20,12 +20,31 @@ _ADAPTIVE_POOLS = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.Adapt
 class Localization(nn.Module):
     """A localization network that says how many features it gives.
 
+    Parameters
+    ----------
+    layers : sequence of torch.nn.Module
+        What an image goes through, from ``(N, C, *spatial)`` to ``(N, features)``.
+    features : int
+        The number of features.
+
     Attributes
     ----------
     layers : torch.nn.Sequential
-        The network, from ``(N, C, *spatial)`` to ``(N, features)``.
+        The network.
     features : int
         The number of features.
+
+    Examples
+    --------
+    A network of one's own, whose head need not find out the number of features:
+
+    >>> import torch
+    >>> import pullback as pb
+    >>> network = pb.nn.Localization([torch.nn.AdaptiveAvgPool2d(4), torch.nn.Flatten()], features=16)
+    >>> network(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 16])
+    >>> pb.nn.SpatialTransformer(network).head.linear.in_features
+    16
     """
 
     def __init__(self, layers: Sequence[nn.Module], features: int) -> None:
@@ -34,7 +53,18 @@ class Localization(nn.Module):
         self.features = features
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the features, ``(N, features)``, of a batch of images, ``(N, C, *spatial)``."""
+        """Return the features of a batch of images.
+
+        Parameters
+        ----------
+        image : Tensor, shape (N, C, *spatial)
+            The images.
+
+        Returns
+        -------
+        Tensor, shape (N, features)
+            What the layers give.
+        """
         features: Tensor = self.layers(image)
         return features
 

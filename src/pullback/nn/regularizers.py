@@ -35,6 +35,13 @@ def distance_from_identity(transform: Transform, shape: Sequence[int]) -> Tensor
     Tensor, () or (N,)
         In the square of half of the shortest side.
 
+    Raises
+    ------
+    ValueError
+        If `shape` does not fit the transform.
+    TypeError
+        If the transform is on NumPy arrays, or `shape` does not hold integers.
+
     Notes
     -----
     :math:`\frac{1}{P} \sum_p |T(p) - p|^2` over the P points of the output. Small weights of it keep a transformer near
@@ -72,6 +79,13 @@ def overhang(transform: Transform, shape: Sequence[int], input_shape: Sequence[i
     Tensor, () or (N,)
         In the square of half of the shortest side; zero where no point is outside.
 
+    Raises
+    ------
+    ValueError
+        If `shape` does not fit the transform, or a side is not positive.
+    TypeError
+        If the transform is on NumPy arrays, or a shape does not hold integers.
+
     Notes
     -----
     :math:`\frac{1}{P} \sum_p |\max(|T(p)| - e, 0)|^2`, with e the half sides of the input.
@@ -96,13 +110,22 @@ def bending_energy(transform: Transform, shape: Sequence[int]) -> Tensor:
 
     Parameters
     ----------
-    transform, shape
-        As in :func:`distance_from_identity`.
+    transform : Transform
+        On tensors, as in :func:`distance_from_identity`.
+    shape : sequence of int
+        Spatial shape of the output.
 
     Returns
     -------
     Tensor, () or (N,)
         In units of the frame "centered".
+
+    Raises
+    ------
+    ValueError
+        If `shape` does not fit the transform.
+    TypeError
+        If the transform is on NumPy arrays, or `shape` does not hold integers.
 
     Notes
     -----
@@ -136,12 +159,22 @@ def area_change(transform: Transform, shape: Sequence[int]) -> Tensor:
 
     Parameters
     ----------
-    transform, shape
-        As in :func:`distance_from_identity`.
+    transform : Transform
+        On tensors, as in :func:`distance_from_identity`.
+    shape : sequence of int
+        Spatial shape of the output.
 
     Returns
     -------
     Tensor, () or (N,)
+        Without a unit; zero where no area changes.
+
+    Raises
+    ------
+    ValueError
+        If `shape` does not fit the transform.
+    TypeError
+        If the transform is on NumPy arrays, or `shape` does not hold integers.
 
     Notes
     -----
@@ -166,14 +199,24 @@ def fold_penalty(transform: Transform, shape: Sequence[int], least: float = 0.0)
 
     Parameters
     ----------
-    transform, shape
-        As in :func:`distance_from_identity`.
+    transform : Transform
+        On tensors, as in :func:`distance_from_identity`.
+    shape : sequence of int
+        Spatial shape of the output.
     least : float, optional
         Determinants below this are penalised; 0 for folds alone, a little more to keep away from them.
 
     Returns
     -------
     Tensor, () or (N,)
+        Without a unit; zero where no determinant is below `least`.
+
+    Raises
+    ------
+    ValueError
+        If `shape` does not fit the transform.
+    TypeError
+        If the transform is on NumPy arrays, or `shape` does not hold integers.
 
     Notes
     -----

@@ -27,7 +27,22 @@ _POSES = ("identity", "tiles")
 
 
 class BackgroundWarning(UserWarning):
-    """What lies beyond the images differs from what lies at their edges, so that a network sees a frame."""
+    """What lies beyond the images differs from what lies at their edges, so that a network sees a frame.
+
+    Given by :class:`SpatialTransformer`, in the first call in training mode alone; its `fill` or `border` mends it.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import torch
+    >>> import pullback as pb
+    >>> transformer = pb.nn.SpatialTransformer(pb.nn.ConvLocalization(1))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     _ = transformer(torch.rand(2, 1, 28, 28) / 8 - 1)
+    >>> [warning.category.__name__ for warning in caught]
+    ['BackgroundWarning']
+    """
 
 
 class SpatialTransformer(nn.Module):
@@ -71,9 +86,20 @@ class SpatialTransformer(nn.Module):
         Standard deviation of the head's weights at the start; see :class:`TransformHead`.
     antialias : bool, optional
         As in :func:`pullback.warp`; for the output, and for what further steps look at.
-    interpolation, border, fill, extent
-        As in :func:`pullback.warp`. `fill` is in the units of the data: where these are normalised, give the value of
-        the background, or the network finds an edge around every image.
+    interpolation : str, Cubic, or a sequence with one an axis, optional
+        As in :func:`pullback.warp`.
+    border : str or sequence of str, optional
+        As in :func:`pullback.warp`.
+    fill : float or sequence of float, optional
+        As in :func:`pullback.warp`, in the units of the data: where these are normalised, give the value of the
+        background, or the network finds an edge around every image.
+    extent : {"blend", "crop"}, optional
+        As in :func:`pullback.warp`.
+
+    Raises
+    ------
+    ValueError
+        If `transform` is no family, `size` and `ndim` do not fit each other, or another argument is out of its range.
 
     Warns
     -----
@@ -81,11 +107,6 @@ class SpatialTransformer(nn.Module):
         If, in the first call in training mode, the border is "constant" and the median pixel at the edges of the images
         differs from `fill`. Nothing else makes transformers collapse as often: where zooming out adds a frame,
         the network learns to look at the frame.
-
-    Raises
-    ------
-    ValueError
-        If `transform` is no family, `size` and `ndim` do not fit each other, or another argument is out of its range.
 
     See Also
     --------
@@ -191,7 +212,31 @@ class SpatialTransformer(nn.Module):
         return (warped, _alone(transforms)) if return_transform else warped
 
     def predict(self, image: Tensor) -> Transforms:
-        """Return what `forward` warps `image`, ``(N, C, *spatial)``, with, without warping."""
+        """Return the transforms that a call would warp images with, without warping.
+
+        Parameters
+        ----------
+        image : Tensor, shape (N, C, *spatial)
+            The images, or feature maps, as in a call.
+
+        Returns
+        -------
+        Transform, or tuple of Transform
+            As those that a call returns with `return_transform`.
+
+        Raises
+        ------
+        ValueError
+            As in a call.
+
+        Examples
+        --------
+        >>> import torch
+        >>> import pullback as pb
+        >>> transformer = pb.nn.SpatialTransformer(pb.nn.ConvLocalization(1), "similarity")
+        >>> transformer.predict(torch.rand(4, 1, 28, 28))
+        Similarity(batch of 4, 2-D, torch.float32, cpu)
+        """
         return _alone(self._predict(image))
 
     def _predict(self, image: Tensor) -> tuple[Transform, ...]:
@@ -259,7 +304,13 @@ class SpatialTransformer(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        """Return what the module's repr says of it."""
+        """Return what the module's repr says of it.
+
+        Returns
+        -------
+        str
+            Its settings, as arguments are written.
+        """
         several = f", merge={self.merge!r}, pose={self.pose!r}" if self.heads > 1 else ""
         return (
             f"size={self.size}, steps={self.steps}{several}, antialias={self.antialias}, "

@@ -48,7 +48,7 @@ class Affine(Imported, MatrixTransform):
 
     See Also
     --------
-    Affine.rotation, Affine.scaling, Affine.shear, Affine.translation, Affine.identity
+    Affine.rotation, Affine.scaling, Affine.shear, Affine.translation, Affine.identity : Maps by their names.
     Affine.fit : The map nearest to pairs of points.
     Affine.from_cv2, Affine.from_skimage, Affine.from_torch_theta : The matrices of other libraries.
 
@@ -79,12 +79,12 @@ class Affine(Imported, MatrixTransform):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the affine map with the matrix `parameters`, ``(..., d, d + 1)``."""
+        """Return the affine map with the matrix `parameters`; see :meth:`pullback.Transform.from_parameters`."""
         return cls(parameters)
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
-        """Return the affine map in `ndim` dimensions that leaves every point where it is."""
+        """Return the affine map that moves nothing; see :meth:`pullback.transforms.MatrixTransform.identity`."""
         ndim = check_ndim("Affine.identity", ndim)
         return cls(np.eye(ndim, ndim + 1))
 
@@ -106,10 +106,17 @@ class Affine(Imported, MatrixTransform):
             In 3-D, the array axis to turn about; about axis 0 every slice turns like a 2-D picture, about the others
             axes 2 and 0, or 0 and 1, take the place of y and x. Default: the rotation is 2-D.
 
+        Returns
+        -------
+        Transform
+            Of this class: one, or a batch if `degrees` or `center` is one.
+
         Raises
         ------
-        ValueError, TypeError
+        ValueError
             If a shape does not fit or `axis` is no axis.
+        TypeError
+            If an argument holds anything but real numbers.
 
         Examples
         --------
@@ -140,13 +147,20 @@ class Affine(Imported, MatrixTransform):
             axes; a batch of isotropic scalings is ``(N, 1)``.
         center : array_like or Tensor, shape (d,) or (N, d), optional
             The fixed point. Default: the origin of the frame.
-        ndim : int, optional
+        ndim : {1, 2, 3}, optional
             Number of axes. Default: that of `center` or of `factors`; 2 for one factor without a centre.
+
+        Returns
+        -------
+        Affine
+            One, or a batch if `factors` or `center` is one.
 
         Raises
         ------
-        ValueError, TypeError
-            If the shapes do not fit each other.
+        ValueError
+            If the shapes do not fit each other, or `ndim` is another number.
+        TypeError
+            If `ndim` is no integer, or an argument holds anything but real numbers.
 
         Examples
         --------
@@ -177,13 +191,20 @@ class Affine(Imported, MatrixTransform):
             A point that stays. Default: the origin of the frame.
         axis, along : int, optional
             Two different axes. Default: x moves in proportion to y.
-        ndim : int, optional
+        ndim : {1, 2, 3}, optional
             Number of axes. Default: 2.
+
+        Returns
+        -------
+        Affine
+            One, or a batch if `amount` or `center` is one.
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError
             If the axes are equal or not among `ndim`, or a shape does not fit.
+        TypeError
+            If `ndim` is no integer, or an argument holds anything but real numbers.
 
         Examples
         --------
@@ -206,7 +227,24 @@ class Affine(Imported, MatrixTransform):
 
     @classmethod
     def translation(cls, offset: Array) -> Self:
-        """Return the translation by `offset`, ``(d,)`` or ``(N, d)``: read ``offset`` further on.
+        """Return the translation by `offset`: read `offset` further on.
+
+        Parameters
+        ----------
+        offset : array_like or Tensor, shape (d,) or (N, d)
+            Displacement in the order of the array axes, d of 1, 2 or 3.
+
+        Returns
+        -------
+        Transform
+            Of this class: one, or a batch of N.
+
+        Raises
+        ------
+        ValueError
+            If `offset` has another shape.
+        TypeError
+            If it holds anything but real numbers.
 
         Examples
         --------
@@ -229,11 +267,11 @@ class Affine(Imported, MatrixTransform):
         return self.parameters
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Return `grad_matrix`: the parameters are the matrix. See :meth:`.MatrixTransform.matrix_vjp`."""
+        """Return the gradient, the matrix's own; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         return self._check_gradient(grad_matrix)
 
     def inverse(self) -> Self:
-        """Return the affine map that undoes this one.
+        """Return the affine map that undoes this one; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------

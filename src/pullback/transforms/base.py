@@ -32,7 +32,8 @@ class Transform(Stored, ABC):
     """A map of positions in the output to the positions in the input that they are read from.
 
     A transform is immutable and holds one array, `parameters`: float64 NumPy, or a tensor with its device, its dtype
-    and its autograd graph. One leading axis of that array, if there is one, is a batch of transforms.
+    and its autograd graph. One leading axis of that array, if there is one, is a batch of transforms. The families are
+    classes of their own; what is said here is true of them all.
 
     Attributes
     ----------
@@ -41,6 +42,23 @@ class Transform(Stored, ABC):
     lattice : str
         How a kernel comes by the coordinates of an output lattice: ``"affine"``, ``"projective"``, ``"displacement"``
         or ``"free-form"``, made inside the kernel from `geometry` where that :meth:`fits` the output, or ``"given"``.
+
+    See Also
+    --------
+    pullback.warp : Read an image through a transform.
+    pullback.transforms.load : Read a transform of any family from a file.
+
+    Examples
+    --------
+    >>> import pullback as pb
+    >>> step = pb.Translation([0.0, 4.0])
+    >>> both = pb.Affine.rotation(90) @ step  # the step first, then the turn
+    >>> both([0.0, 1.0])
+    array([5., 0.])
+    >>> both.inverse()([5.0, 0.0]) + 0.0
+    array([0., 1.])
+    >>> isinstance(both, pb.Transform)
+    True
     """
 
     parameters: Array
@@ -76,10 +94,61 @@ class Transform(Stored, ABC):
     @classmethod
     @abstractmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the transform of this family with `parameters`, laid out as in the attribute of that name."""
+        """Return the transform of this family that has the given parameters.
+
+        Parameters
+        ----------
+        parameters : array_like or Tensor
+            Laid out as in the attribute of that name, with a batch axis in front or without.
+
+        Returns
+        -------
+        Transform
+            Of this class: on float64 NumPy arrays, or around the tensor itself, with its autograd graph.
+
+        Raises
+        ------
+        ValueError
+            If the shape is none of this family's.
+        TypeError
+            If `parameters` holds anything but real numbers; for :class:`pullback.Chain` and
+            :class:`pullback.ThinPlateSpline`, which are more than their parameters, always.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Similarity.from_parameters([2.0, 0.0, 3.0, 4.0])
+        Similarity(scale=2, rotation=0, translation=[3, 4])
+        """
 
     def with_parameters(self, parameters: Array) -> Self:
-        """Return this transform with other `parameters`, and with whatever else it holds unchanged."""
+        """Return this transform with other parameters, and with whatever else it holds unchanged.
+
+        Parameters
+        ----------
+        parameters : array_like or Tensor
+            Laid out as in the attribute of that name; of a :class:`pullback.Chain`, a tuple with those of each
+            transform.
+
+        Returns
+        -------
+        Transform
+            Of this class.
+
+        Raises
+        ------
+        ValueError
+            If the shape is none of this family's.
+        TypeError
+            If `parameters` holds anything but real numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> pb.Velocity(np.zeros((4, 5, 2)), steps=3).with_parameters(np.ones((4, 5, 2))).steps
+        3
+        """
         return self.from_parameters(parameters)
 
     @property
@@ -94,48 +163,268 @@ class Transform(Stored, ABC):
 
     @abstractmethod
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map `points` of the output, ``(..., d)``, to points of the input.
+        """Map points of the output to points of the input.
 
-        `shape` and `frame` tell transforms that live on a lattice, such as a displacement field, where that lattice
-        lies: it spans an output of `shape` (unless given, that of the lattice itself), and points are written in
-        `frame`, as in a call of :func:`pullback.warp`. Matrices mean the same everywhere and ask for neither.
+        Parameters
+        ----------
+        points : array_like or Tensor, shape (..., d)
+            Points, written as the parameters are; for a transform that lives on a lattice, such as a displacement
+            field, in `frame`. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the first axis goes with
+            the batch; or ``(d,)``, one point for all of them.
+        shape : sequence of int, optional
+            The output whose extent the lattice of a transform spans. Default: an output with one pixel for each sample
+            of the lattice; :class:`pullback.FreeForm` has no such output, and needs `shape`. Transforms without a
+            lattice do not use it.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            What the points, and the vectors on a lattice, are written in, as in :func:`pullback.sample`. Transforms
+            without a lattice, which mean the same everywhere, do not use it.
+
+        Returns
+        -------
+        ndarray or Tensor, shape (..., d)
+            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
+            parameters are one.
+
+        Raises
+        ------
+        ValueError
+            If the last axis of `points` is not d long, its first does not fit the batch, or `shape` or `frame` is
+            wrong.
+        TypeError
+            If `points` holds anything but real numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> pb.Translation([1.0, 2.0])([[0.0, 0.0], [5.0, 5.0]])
+        array([[1., 2.],
+               [6., 7.]])
+        >>> shift = pb.Displacement(np.full((4, 5, 2), [0.5, 0.0]))
+        >>> shift([0.0, 0.0], shape=(8, 10), frame="centered")
+        array([0.5, 0. ])
         """
 
     @abstractmethod
     def inverse(self) -> Transform:
-        """Return the transform that undoes this one."""
+        """Return the transform that undoes this one.
+
+        Returns
+        -------
+        Transform
+            For a batch, the batch of the inverses. What it is exact to, and whether there is one at all, each family
+            says.
+
+        Raises
+        ------
+        ValueError
+            If there is no inverse, or none that can be computed.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Translation([1.0, 2.0]).inverse()
+        Translation(offset=[-1, -2])
+        """
 
     @abstractmethod
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i."""
+        """Return the derivative of the mapped points in `points`.
+
+        Parameters
+        ----------
+        points : array_like or Tensor, shape (..., d)
+            Where to differentiate: points as in a call of the transform.
+        shape : sequence of int, optional
+            As in a call.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            As in a call.
+
+        Returns
+        -------
+        ndarray or Tensor, shape (..., d, d)
+            Row i is the derivative of component i. Where the slope of a field jumps from one sample to the next, it is
+            that on the side of the larger index.
+
+        Raises
+        ------
+        ValueError
+            If the last axis of `points` is not d long, its first does not fit the batch, or `shape` or `frame` is
+            wrong.
+        TypeError
+            If `points` holds anything but real numbers.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Affine.scaling((2.0, 3.0)).jacobian([10.0, 10.0])
+        array([[2., 0.],
+               [0., 3.]])
+        """
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
-        """Whether a kernel can generate the coordinates of an output of `shape`, in `frame`, from `geometry`."""
+        """Tell whether a kernel can generate the coordinates of an output from `geometry`.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Spatial shape of the output.
+        frame : {"index", "centered", "normalized", "normalized-corners"}
+            The frame of the call.
+
+        Returns
+        -------
+        bool
+            Whether it can. Where it cannot, :func:`pullback.warp` computes :meth:`coordinates` first, which takes
+            memory for d numbers a pixel.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> field = pb.Displacement(np.zeros((4, 5, 2)))
+        >>> field.fits((4, 5), "index"), field.fits((8, 10), "index")
+        (True, False)
+        """
         return False
 
     @property
     def geometry(self) -> Array:
-        """What a kernel generates coordinates from, a differentiable function of `parameters`; with their batch."""
+        """What a kernel generates coordinates from, a differentiable function of `parameters`; with their batch.
+
+        Raises
+        ------
+        TypeError
+            If the coordinates of this family are not generated inside the kernels.
+        """
         raise TypeError(f"{type(self).__name__}: coordinates of this family are not generated inside the kernels")
 
     def geometry_vjp(self, grad_geometry: Array) -> Array:
-        """Pull the gradient of a scalar in `geometry` back to its gradient in `parameters`."""
+        """Pull the gradient of a scalar in `geometry` back to its gradient in `parameters`.
+
+        Parameters
+        ----------
+        grad_geometry : ndarray
+            The gradient in `geometry`, of its shape.
+
+        Returns
+        -------
+        ndarray
+            The gradient in `parameters`, of their shape.
+
+        Raises
+        ------
+        ValueError
+            If `grad_geometry` has not the shape of `geometry`.
+        TypeError
+            If the coordinates of this family are not generated inside the kernels.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> pb.Translation([1.0, 2.0]).geometry_vjp(np.arange(6.0).reshape(2, 3))
+        array([2., 5.])
+        """
         raise TypeError(f"{type(self).__name__}: coordinates of this family are not generated inside the kernels")
 
     def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
-        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
+        """Return where the points of an output lattice are read from.
 
         Differentiable in `parameters` where they are tensors; for NumPy see :meth:`coordinates_vjp`.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Spatial shape of the output.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            What coordinates are written in, those of the output's points and those that are returned, as in
+            :func:`pullback.warp`.
+
+        Returns
+        -------
+        ndarray or Tensor, ``(..., *shape, d)``
+            Positions in the input, with an axis for the batch of transforms in front if there is one. float64; for
+            tensors in the dtype of the parameters.
+
+        Raises
+        ------
+        ValueError
+            If `shape` has not one side for each axis; for transforms other than matrices, if `frame` is none of these.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Translation([0.0, 10.0]).coordinates((1, 3))
+        array([[[ 0., 10.],
+                [ 0., 11.],
+                [ 0., 12.]]])
         """
         points = points_like(self.parameters, tuple(shape), frame)
         return self(points[None] if self.batch_shape else points, shape=shape, frame=frame)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
-        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`."""
+        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`, for NumPy.
+
+        Parameters
+        ----------
+        grad_coordinates : array_like, ``(..., *shape, d)``
+            The gradient in what ``coordinates(shape, frame)`` returns, of its shape.
+        shape : sequence of int
+            Spatial shape of the output.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            As in :meth:`coordinates`.
+
+        Returns
+        -------
+        ndarray
+            The gradient in `parameters`, of their shape; of a :class:`pullback.Chain`, a tuple.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, or `frame` is none of these.
+        TypeError
+            If an array, or the transform, is on tensors, which have their derivatives by ``backward``; for matrices
+            other than :class:`pullback.Projective`, always: see :meth:`geometry_vjp`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> field = pb.Displacement(np.zeros((1, 2, 2)))
+        >>> field.coordinates_vjp(np.ones((1, 4, 2)), (1, 4))
+        array([[[2., 2.],
+                [2., 2.]]])
+        """
         raise TypeError(f"{type(self).__name__}: coordinates of this family are generated inside the kernels")
 
     def __matmul__(self, other: Transform) -> Transform:
-        """Return the transform that applies `other` first and then this one; no image is resampled in between."""
+        """Return the transform that applies `other` first and then this one; no image is resampled in between.
+
+        Parameters
+        ----------
+        other : Transform
+            With as many axes. Batches broadcast: M with M, with 1, or with none.
+
+        Returns
+        -------
+        Transform
+            Of two matrices, a matrix, of the narrowest family that holds both; otherwise a :class:`pullback.Chain`.
+
+        Raises
+        ------
+        ValueError
+            If the axes or the batches of the two do not fit each other.
+        TypeError
+            If `other` is no transform.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Affine.scaling(2.0) @ pb.Translation([1.0, 0.0])
+        Affine([[2, 0, 2], [0, 2, 0]])
+        """
         if not isinstance(other, Transform):
             return NotImplemented
         from pullback.transforms.chain import Chain
@@ -143,7 +432,20 @@ class Transform(Stored, ABC):
         return Chain.of(self, other)
 
     def numpy(self) -> Self:
-        """Return this transform on float64 NumPy arrays, cut off from any autograd graph."""
+        """Return this transform on float64 NumPy arrays, cut off from any autograd graph.
+
+        Returns
+        -------
+        Transform
+            Of this class; this one itself, if it is on NumPy arrays already.
+
+        Examples
+        --------
+        >>> import torch
+        >>> import pullback as pb
+        >>> pb.Translation(torch.tensor([1.0, 2.0], requires_grad=True)).numpy()
+        Translation(offset=[1, 2])
+        """
         if not is_tensor(self.parameters):
             return self
         return self.with_parameters(self.parameters.detach().cpu().double().numpy())
@@ -157,6 +459,11 @@ class Transform(Stored, ABC):
             Where to put the parameters. Default: where they are; the CPU for NumPy arrays.
         dtype : torch.dtype, optional
             A floating-point dtype. Default: the one they have; float64 for NumPy arrays.
+
+        Returns
+        -------
+        Transform
+            Of this class. Gradients pass through the conversion of tensors.
 
         Raises
         ------
@@ -196,7 +503,20 @@ class Transform(Stored, ABC):
 class MatrixTransform(Exported, Fitted, Transform):
     """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``.
 
-    :class:`~pullback.Projective`, the widest family, has the last row as well: ``(..., d + 1, d + 1)``.
+    :class:`pullback.Projective`, the widest family, has the last row as well: ``(..., d + 1, d + 1)``. The families
+    form a chain from narrow to wide, :class:`pullback.Translation`, :class:`pullback.Euclidean`,
+    :class:`pullback.Similarity`, :class:`pullback.Affine` and Projective; a product is of the narrowest that holds both
+    factors.
+
+    Examples
+    --------
+    >>> import pullback as pb
+    >>> turn, step = pb.Euclidean.rotation(90), pb.Translation([1.0, 0.0])
+    >>> type(turn @ step).__name__, type(pb.Affine.shear(0.5) @ step).__name__
+    ('Euclidean', 'Affine')
+    >>> step.matrix
+    array([[1., 0., 1.],
+           [0., 1., 0.]])
     """
 
     lattice: ClassVar[str] = "affine"
@@ -233,22 +553,30 @@ class MatrixTransform(Exported, Fitted, Transform):
 
         Parameters
         ----------
-        grad_matrix : array, shape (..., d, d + 1)
-            Gradient in the matrix, of the matrix's shape.
+        grad_matrix : array_like or Tensor, shape (..., d, d + 1)
+            The gradient in the matrix, of the matrix's shape.
 
         Returns
         -------
-        array
-            Gradient in the parameters, of the shape of `parameters`.
+        ndarray or Tensor
+            The gradient in the parameters, of the shape of `parameters`.
 
         Raises
         ------
         ValueError
             If `grad_matrix` has another shape than the matrix.
+
+        Examples
+        --------
+        The gradient in the angle of a turn, of the entry of its matrix that is the sine:
+
+        >>> import pullback as pb
+        >>> pb.Euclidean.rotation(60).matrix_vjp([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]).round(6)
+        array([0.5, 0. , 0. ])
         """
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
-        """Whether a kernel can generate coordinates from the matrix: always."""
+        """Tell that a kernel can generate coordinates from the matrix; see :meth:`pullback.Transform.fits`."""
         return True
 
     @property
@@ -257,13 +585,37 @@ class MatrixTransform(Exported, Fitted, Transform):
         return self.matrix
 
     def geometry_vjp(self, grad_geometry: Array) -> Array:
-        """Pull a gradient in the matrix back to the parameters."""
+        """Pull a gradient in the matrix back to the parameters; see :meth:`pullback.Transform.geometry_vjp`."""
         return self.matrix_vjp(grad_geometry)
 
     @classmethod
     @abstractmethod
     def identity(cls, ndim: int) -> Self:
-        """Return the transform in `ndim` dimensions that leaves every point where it is."""
+        """Return the transform in `ndim` dimensions that leaves every point where it is.
+
+        Parameters
+        ----------
+        ndim : {1, 2, 3}
+            Number of spatial axes, d.
+
+        Returns
+        -------
+        MatrixTransform
+            Of this class, on NumPy arrays.
+
+        Raises
+        ------
+        ValueError
+            If `ndim` is another number.
+        TypeError
+            If `ndim` is no integer.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Affine.identity(2)
+        Affine([[1, 0, 0], [0, 1, 0]])
+        """
 
     @abstractmethod
     def _widened(self) -> MatrixTransform:
@@ -274,26 +626,9 @@ class MatrixTransform(Exported, Fitted, Transform):
         """Return ``self @ other`` for a member of the same family, on the same arrays."""
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input.
+        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
 
-        Parameters
-        ----------
-        points : array, shape (..., d)
-            Points in the order of the array axes. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the
-            first axis goes with the batch; or ``(d,)``, one point for all of them.
-        shape, frame
-            Not used: a matrix means the same everywhere.
-
-        Returns
-        -------
-        ndarray or Tensor
-            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
-            parameters are one.
-
-        Raises
-        ------
-        ValueError
-            If the last axis of `points` is not d long, or its first does not fit the batch.
+        Points are written as the parameters are; `shape` and `frame` are not used: a matrix means the same everywhere.
         """
         matrix, points = as_arrays(type(self).__name__, matrix=self.matrix, points=points)
         check_points(self, points)
@@ -304,7 +639,7 @@ class MatrixTransform(Exported, Fitted, Transform):
         return mapped
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the matrix's linear part at each of `points`, ``(..., d, d)``; see :meth:`.Transform.jacobian`."""
+        """Return the matrix's linear part at each of `points`; see :meth:`pullback.Transform.jacobian`."""
         matrix, points = as_arrays(f"{type(self).__name__}.jacobian", matrix=self.matrix, points=points)
         check_points(self, points)
         linear = facing(matrix, points, self.batch_shape)[..., :-1]
@@ -315,10 +650,7 @@ class MatrixTransform(Exported, Fitted, Transform):
     @overload
     def __matmul__(self, other: Transform) -> Transform: ...
     def __matmul__(self, other: Transform) -> Transform:
-        """Return the transform that applies `other` first and then this one.
-
-        The result is of the narrowest family that holds both. Batches broadcast: M with M, with 1, or with none.
-        """
+        """Return the transform that applies `other` first, then this; see :meth:`pullback.Transform.__matmul__`."""
         if not isinstance(other, MatrixTransform):
             return super().__matmul__(other)
         first: MatrixTransform = self

@@ -81,6 +81,23 @@ class Chain(Deformation):
 
         ``a @ b`` is ``Chain.of(a, b)``; `torch.compile` can trace the latter alone.
 
+        Parameters
+        ----------
+        *transforms : Transform
+            One or more, as for the constructor.
+
+        Returns
+        -------
+        Transform
+            A chain of at least two, or the only one.
+
+        Raises
+        ------
+        ValueError
+            If there is no transform, or their axes or batches do not fit each other.
+        TypeError
+            If an argument is no transform.
+
         Examples
         --------
         >>> from pullback.transforms import Affine, Chain, Translation
@@ -92,7 +109,7 @@ class Chain(Deformation):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> NoReturn:
-        """Raise: parameters alone are no chain.
+        """Raise, for parameters alone are no chain; see :meth:`pullback.Transform.from_parameters`.
 
         Raises
         ------
@@ -104,7 +121,13 @@ class Chain(Deformation):
         )
 
     def with_parameters(self, parameters: Array) -> Chain:
-        """Return the chain of the same families with other parameters, a tuple with those of each transform."""
+        """Return the chain of the same families with other ones; see :meth:`pullback.Transform.with_parameters`.
+
+        Raises
+        ------
+        ValueError
+            If `parameters` is no tuple with the parameters of each transform.
+        """
         if not isinstance(parameters, tuple | list) or len(parameters) != len(self.transforms):
             count = len(parameters) if isinstance(parameters, tuple | list) else type(parameters).__name__
             raise ValueError(
@@ -124,14 +147,14 @@ class Chain(Deformation):
         return np.broadcast_shapes(*(part.batch_shape for part in self.transforms))
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input, by the last transform first.
+        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
 
-        The arguments are those of :meth:`Transform.__call__`; `shape` and `frame` are passed to each transform.
+        The last transform acts first; `shape` and `frame` are passed to each.
         """
         return self._path(points, shape, frame)[-1]
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i."""
+        """Return the product of the derivatives of all transforms; see :meth:`pullback.Transform.jacobian`."""
         *places, _ = self._path(points, shape, frame)
         product = None
         for part, place in zip(reversed(self.transforms), places, strict=True):
@@ -142,28 +165,9 @@ class Chain(Deformation):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, tuple[Array, ...]]:
-        """Differentiate a function of the mapped points backwards, for NumPy; tensors do it by autograd.
+        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`.
 
-        Parameters
-        ----------
-        points, shape, frame
-            As in a call.
-        grad : array, shape (..., d)
-            The gradient of some scalar in the mapped points, of their shape.
-
-        Returns
-        -------
-        grad_points : ndarray
-            Of the shape of `points`.
-        grad_parameters : tuple of ndarray
-            Of the shapes of `parameters`.
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit.
-        TypeError
-            If an array, or a transform, is on tensors.
+        The gradients in the parameters are a tuple, one for each transform.
         """
         points, grad = check_vjp("Chain.points_vjp", self, points, grad)
         *places, _ = self._path(points, shape, frame)
@@ -174,7 +178,7 @@ class Chain(Deformation):
         return grad.reshape(points.shape), tuple(gradients)
 
     def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
-        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
+        """Return where the points of an output are read from; see :meth:`pullback.Transform.coordinates`.
 
         The innermost transform's coordinates of the lattice, mapped as points by the others.
         """
@@ -187,12 +191,12 @@ class Chain(Deformation):
         return points
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> tuple[Array, ...]:
-        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradients in `parameters`, for NumPy."""
+        """Pull a gradient in the coordinates back, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
         gradients: tuple[Array, ...] = super().coordinates_vjp(grad_coordinates, shape, frame)
         return gradients
 
     def inverse(self) -> Transform:
-        """Return the chain of the inverses in reverse order.
+        """Return the chain of the inverses in reverse order; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------
@@ -202,7 +206,7 @@ class Chain(Deformation):
         return Chain.of(*(part.inverse() for part in reversed(self.transforms)))
 
     def numpy(self) -> Chain:
-        """Return this chain on float64 NumPy arrays, cut off from any autograd graph."""
+        """Return this chain on float64 NumPy arrays; see :meth:`pullback.Transform.numpy`."""
         return Chain(*(part.numpy() for part in self.transforms))
 
     def torch(self, device: Any = None, dtype: Any = None) -> Chain:

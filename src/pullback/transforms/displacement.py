@@ -30,7 +30,22 @@ if TYPE_CHECKING:
 
 
 class Deformation(Transform):
-    """A transform whose derivative differs from point to point, and which knows its vector-Jacobian product there."""
+    """A transform whose derivative differs from point to point, and which knows its vector-Jacobian product there.
+
+    The base of :class:`pullback.ThinPlateSpline`, :class:`pullback.FreeForm`, :class:`pullback.Displacement`,
+    :class:`pullback.Velocity` and :class:`pullback.Chain`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pullback as pb
+    >>> field = pb.Displacement(np.zeros((1, 2, 2)))
+    >>> isinstance(field, pb.transforms.Deformation)
+    True
+    >>> grad_points, grad_field = field.points_vjp([0.0, 0.25], [1.0, 0.0])
+    >>> grad_points, grad_field[..., 0]
+    (array([1., 0.]), array([[0.75, 0.25]]))
+    """
 
     @abstractmethod
     def points_vjp(
@@ -40,17 +55,21 @@ class Deformation(Transform):
 
         Parameters
         ----------
-        points, shape, frame
-            As in a call of the transform.
-        grad : array, shape (..., d)
+        points : array_like, shape (..., d)
+            Points as in a call of the transform.
+        grad : array_like, shape (..., d)
             The gradient of some scalar in the mapped points, of their shape.
+        shape : sequence of int, optional
+            As in a call.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            As in a call.
 
         Returns
         -------
         grad_points : ndarray
             Of the shape of `points`.
         grad_parameters : ndarray
-            Of the shape of `parameters`.
+            Of the shape of `parameters`; of a :class:`pullback.Chain`, a tuple.
 
         Raises
         ------
@@ -58,18 +77,24 @@ class Deformation(Transform):
             If a shape does not fit.
         TypeError
             If an array, or the transform, is on tensors.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> field = pb.Displacement([[0.0], [3.0]])
+        >>> field.points_vjp([0.25], [1.0])
+        (array([4.]), array([[0.75],
+               [0.25]]))
         """
 
     def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
-        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
-
-        Differentiable in `parameters` where they are tensors; for NumPy see :meth:`coordinates_vjp`.
-        """
+        """Return where the points of an output are read from; see :meth:`pullback.Transform.coordinates`."""
         shape, frame = check_extent(f"{type(self).__name__}.coordinates", self, shape, frame)
         return self(lattice_of(self, shape, frame), shape=shape, frame=frame)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
-        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`, for NumPy."""
+        """Pull a gradient in the coordinates back, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
         shape, frame = check_extent(f"{type(self).__name__}.coordinates_vjp", self, shape, frame)
         return self.points_vjp(lattice_of(self, shape, frame), grad_coordinates, shape=shape, frame=frame)[1]
 
@@ -79,7 +104,31 @@ class OnLattice(Deformation):
 
     @classmethod
     def identity(cls, shape: Sequence[int]) -> Self:
-        """Return the transform with a lattice of `shape` that leaves every point where it is."""
+        """Return the transform with a lattice of `shape` that leaves every point where it is.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            The lattice S: one length an axis, 1 to 3 of them; for a free-form deformation each of 4 or more.
+
+        Returns
+        -------
+        Transform
+            Of this class, with vectors of zero on NumPy arrays.
+
+        Raises
+        ------
+        ValueError
+            If there are not 1 to 3 lengths, or one of them is too small.
+        TypeError
+            If `shape` does not hold integers.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Displacement.identity((4, 5))
+        Displacement(lattice=(4, 5))
+        """
         shape = _check.resized(f"{cls.__name__}.identity", shape)
         return cls.from_parameters(np.zeros((*shape, len(shape))))
 
@@ -117,11 +166,11 @@ class LatticeField(OnLattice):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the transform with the vectors `parameters`, ``(*S, d)`` or ``(N, *S, d)``."""
+        """Return the transform with the given vectors; see :meth:`pullback.Transform.from_parameters`."""
         return cls._holding(cls._checked(parameters))
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
-        """Whether a kernel takes the lattice as it is for an output of `shape`."""
+        """Tell whether the lattice is that of an output of `shape`; see :meth:`pullback.Transform.fits`."""
         return self.shape == tuple(shape)
 
     @property
@@ -130,35 +179,11 @@ class LatticeField(OnLattice):
         return self.parameters
 
     def geometry_vjp(self, grad_geometry: Array) -> Array:
-        """Return `grad_geometry`: the parameters are the geometry."""
+        """Return the gradient, the parameters' own; see :meth:`pullback.Transform.geometry_vjp`."""
         return grad_geometry
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input.
-
-        Parameters
-        ----------
-        points : array, shape (..., d)
-            Points in the order of the frame. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the first
-            axis goes with the batch; or ``(d,)``, one point for all of them.
-        shape : sequence of int, optional
-            The output whose extent the lattice spans. Default: an output with one pixel for each sample of the field;
-            a free-form lattice has no such output, and needs `shape`.
-        frame : {"index", "centered", "normalized", "normalized-corners"}
-            What points and vectors are written in, as in :func:`pullback.sample`.
-
-        Returns
-        -------
-        ndarray or Tensor
-            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
-            parameters are one.
-
-        Raises
-        ------
-        ValueError
-            If the last axis of `points` is not d long, its first does not fit the batch, or `shape` or `frame` is
-            wrong.
-        """
+        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`."""
         from pullback.sampling import sample
 
         field, points = self._arrays(type(self).__name__, points)
@@ -166,11 +191,7 @@ class LatticeField(OnLattice):
         return points + sample(field, at, **self._options)
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i.
-
-        The arguments are those of a call. Where the slope of the field jumps, it is that on the side of the larger
-        index.
-        """
+        """Return the derivative of the mapped points in `points`; see :meth:`pullback.Transform.jacobian`."""
         from pullback.sampling import gradient
 
         name = f"{type(self).__name__}.jacobian"
@@ -183,7 +204,7 @@ class LatticeField(OnLattice):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards; see :meth:`.Deformation.points_vjp`."""
+        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`."""
         from pullback.sampling import sample_vjp
 
         name = f"{type(self).__name__}.points_vjp"
@@ -199,9 +220,11 @@ class LatticeField(OnLattice):
 
         Parameters
         ----------
-        shape, frame : optional
-            As in a call.
-        warn : bool
+        shape : sequence of int, optional
+            The output whose extent the lattice spans, as in a call.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            What the vectors are written in, as in a call.
+        warn : bool, optional
             Whether to warn, with the count, where there are any.
 
         Returns
@@ -209,6 +232,24 @@ class LatticeField(OnLattice):
         int, or ndarray of int, shape (N,)
             The number of pixels at which the determinant of the Jacobian is not positive; one for each transform of a
             batch. Zero for a map that is one-to-one.
+
+        Raises
+        ------
+        ValueError
+            If `shape` or `frame` is wrong.
+
+        Warns
+        -----
+        RuntimeWarning
+            If `warn` is true and the map folds.
+
+        Examples
+        --------
+        The sample at 1 is read from 3, and the one at 2 from 1: between them, the line runs backwards.
+
+        >>> import pullback as pb
+        >>> pb.Displacement([[0.0], [2.0], [-1.0], [0.0]]).folds()
+        1
         """
         shape, frame = self._extent(f"{type(self).__name__}.folds", shape, frame)
         jacobian = self.numpy().jacobian(lattice_of(self, shape, frame), shape=shape, frame=frame)
@@ -308,10 +349,15 @@ class Displacement(LatticeField):
             The points of the input that they are read from. Tensors keep their gradients.
         shape : sequence of int
             The lattice of the field, which spans the extent of the output.
-        smoothing : float
-            As in :class:`~pullback.transforms.thin_plate_spline.ThinPlateSpline`.
-        frame : {"index", "centered", "normalized", "normalized-corners"}
+        smoothing : float, optional
+            As in :class:`pullback.ThinPlateSpline`.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
             What the points, and the vectors of the field, are written in; "index" is that of an output of `shape`.
+
+        Returns
+        -------
+        Displacement
+            One, or a batch of N.
 
         Raises
         ------
@@ -336,15 +382,15 @@ class Displacement(LatticeField):
         return cls.from_parameters(spline.displacements(shape, frame))
 
     def inverse(self, tolerance: float = 1e-6, max_iterations: int = 100, *, frame: str = "index") -> Displacement:
-        r"""Return the field, on the same lattice, whose map undoes this one at the samples of that lattice.
+        """Return the field, on the same lattice, whose map undoes this one at the samples of that lattice.
 
         Parameters
         ----------
-        tolerance : float
+        tolerance : float, optional
             How far from a sample, in samples, the two maps may lead that start there, the inverse first.
-        max_iterations : int
+        max_iterations : int, optional
             How often to improve the field at most.
-        frame : {"index", "centered", "normalized", "normalized-corners"}
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
             What the vectors are written in.
 
         Returns
@@ -356,7 +402,7 @@ class Displacement(LatticeField):
         Raises
         ------
         ValueError
-            If the field does not come as near as that, as where the map folds.
+            If the field does not come as near as that, as where the map folds, or an argument is out of its range.
 
         Notes
         -----
@@ -367,6 +413,14 @@ class Displacement(LatticeField):
 
         It runs in double precision and outside of autograd. The gradient of a tensor's inverse is that of the
         equation which the fixed point solves, to first order.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> field = pb.Displacement([[0.0], [0.5], [0.0]])
+        >>> there = field.inverse()([1.0])
+        >>> there.round(3), field(there).round(3)
+        (array([0.667]), array([1.]))
         """
         name = "Displacement.inverse"
         if not tolerance > 0:

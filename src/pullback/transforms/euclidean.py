@@ -82,7 +82,7 @@ class Euclidean(MatrixTransform):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the rigid motion with `parameters`, ``[rotation..., translation...]``, ``(..., k)``."""
+        """Return the rigid motion with the given parameters; see :meth:`pullback.Transform.from_parameters`."""
         (parameters,) = as_arrays("Euclidean.from_parameters", parameters=parameters)
         if parameters.ndim not in (1, 2) or parameters.shape[-1] not in _NDIM_OF_COUNT:
             raise ValueError(
@@ -93,12 +93,12 @@ class Euclidean(MatrixTransform):
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
-        """Return the rigid motion in `ndim` dimensions that leaves every point where it is."""
+        """Return the rigid motion that moves nothing; see :meth:`pullback.transforms.MatrixTransform.identity`."""
         return cls(None, np.zeros(check_ndim("Euclidean.identity", ndim)))
 
     @classmethod
     def rotation(cls, degrees: Array, center: Array = None, axis: int | None = None) -> Self:
-        """Return a rotation; the arguments are those of :meth:`Affine.rotation`.
+        """Return a rotation; see :meth:`pullback.Affine.rotation`.
 
         The angle is kept in radians, so that a quarter turn is exact to rounding only; `Affine.rotation` is exact.
 
@@ -112,7 +112,7 @@ class Euclidean(MatrixTransform):
 
     @classmethod
     def translation(cls, offset: Array) -> Self:
-        """Return the translation by `offset`, ``(d,)`` or ``(N, d)``.
+        """Return a translation; see :meth:`pullback.Affine.translation`.
 
         Examples
         --------
@@ -147,13 +147,13 @@ class Euclidean(MatrixTransform):
         return namespace(self.parameters).concatenate([rotation_matrix(self._turn), self.offset[..., None]], -1)
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull a gradient in the matrix back to the parameters; see :meth:`.MatrixTransform.matrix_vjp`."""
+        """Pull a gradient back to the parameters; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         grad_matrix = self._check_gradient(grad_matrix)
         grad_turn = rotation_vjp(self._turn, grad_matrix[..., :-1])
         return namespace(grad_matrix).concatenate([grad_turn, grad_matrix[..., -1]], -1)
 
     def inverse(self) -> Self:
-        """Return the rigid motion that undoes this one, in closed form."""
+        """Return the rigid motion that undoes this one, in closed form; see :meth:`pullback.Transform.inverse`."""
         return self._packed(-self._turn, -apply_linear(rotation_matrix(-self._turn), self.offset))
 
     def _after(self, other: Self) -> Self:

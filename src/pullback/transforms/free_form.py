@@ -93,15 +93,15 @@ class FreeForm(LatticeField):
             The output that the deformation spans.
         control : sequence of int
             The control lattice, at least 4 on each axis and at most 4096 in all.
-        smoothing : float
+        smoothing : float, optional
             The weight, above 0, of the squared second differences; see below.
-        frame : {"index", "centered", "normalized", "normalized-corners"}
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
             What the points, and the coefficients, are written in.
 
         Returns
         -------
         FreeForm
-            On NumPy arrays.
+            One, or a batch of N, on NumPy arrays.
 
         Raises
         ------
@@ -144,7 +144,7 @@ class FreeForm(LatticeField):
         return cls(coefficients.reshape(*target.shape[:-2], *control, len(control)))
 
     def inverse(self) -> NoReturn:
-        """Raise: there is no closed form.
+        """Raise, for there is no closed form; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------
@@ -157,13 +157,34 @@ class FreeForm(LatticeField):
         )
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
-        """Whether a kernel takes the lattice for an output of `shape`: it has no more cells than that has pixels."""
+        """Tell whether an output has a pixel for each cell of the lattice; see :meth:`pullback.Transform.fits`."""
         return all(count - 3 <= n for count, n in zip(self.shape, shape, strict=True))
 
     def displacement(self, shape: Sequence[int], frame: str = "index") -> Displacement:
-        """Return the displacements at the pixels of an output of `shape`, written in `frame`.
+        """Return the displacements at the pixels of an output.
 
-        Differentiable in the coefficients where they are tensors.
+        Parameters
+        ----------
+        shape : sequence of int
+            Spatial shape of the output.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            What the vectors are written in.
+
+        Returns
+        -------
+        Displacement
+            With one vector a pixel. Differentiable in the coefficients where they are tensors.
+
+        Raises
+        ------
+        ValueError
+            If `shape` or `frame` is wrong.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.FreeForm.identity((5, 5)).displacement((64, 48))
+        Displacement(lattice=(64, 48))
         """
         shape, frame = self._extent("FreeForm.displacement", shape, frame)
         coordinates = self.coordinates(shape, frame)

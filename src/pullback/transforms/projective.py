@@ -86,12 +86,12 @@ class Projective(Imported, MatrixTransform):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the map with the matrix `parameters`, ``(..., d + 1, d + 1)``, sign and all."""
+        """Return the map with the matrix `parameters`, sign and all; see :meth:`pullback.Transform.from_parameters`."""
         return cls._holding(cls._checked("Projective.from_parameters", parameters))
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
-        """Return the projective map in `ndim` dimensions that leaves every point where it is."""
+        """Return the projective map that moves nothing; see :meth:`pullback.transforms.MatrixTransform.identity`."""
         return cls._holding(np.eye(check_ndim("Projective.identity", ndim) + 1))
 
     @property
@@ -110,13 +110,13 @@ class Projective(Imported, MatrixTransform):
         return self.parameters
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Return `grad_matrix`: the parameters are the matrix. See :meth:`.MatrixTransform.matrix_vjp`."""
+        """Return the gradient, the matrix's own; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         return self._check_gradient(grad_matrix)
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input; NaN beyond the horizon.
+        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
 
-        The arguments are those of :meth:`MatrixTransform.__call__`.
+        A point beyond the horizon becomes NaN. `shape` and `frame` are not used: a matrix means the same everywhere.
         """
         matrix, points = as_arrays("Projective", matrix=self.matrix, points=points)
         check_points(self, points)
@@ -124,7 +124,9 @@ class Projective(Imported, MatrixTransform):
         return namespace(points).where(in_front, numerator * reciprocal, float("nan"))
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        r"""Return the derivative of the mapped points in `points`, ``(..., d, d)``; see :meth:`.Transform.jacobian`.
+        r"""Return the derivative of the mapped points in `points`; see :meth:`pullback.Transform.jacobian`.
+
+        NaN beyond the horizon; elsewhere
 
         .. math:: \partial q / \partial p = (A - q c^T) / (c \cdot p + w)
         """
@@ -139,7 +141,7 @@ class Projective(Imported, MatrixTransform):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards, for NumPy; see :meth:`.Deformation.points_vjp`.
+        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`.
 
         Points beyond the horizon have no gradients.
         """
@@ -156,13 +158,13 @@ class Projective(Imported, MatrixTransform):
         return unspread(grad_points, points.shape), unspread(grad_matrix, matrix.shape)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
-        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in the matrix, for NumPy."""
+        """Pull a gradient back to the matrix, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
         points = points_like(self.parameters, tuple(shape), frame)
         points = np.broadcast_to(points, (*self.batch_shape, *points.shape))
         return self.points_vjp(points, grad_coordinates, shape=shape, frame=frame)[1]
 
     def inverse(self) -> Self:
-        """Return the projective map that undoes this one, wherever the denominator is positive.
+        """Return the map that undoes this one before the horizon; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------

@@ -88,7 +88,7 @@ class Similarity(MatrixTransform):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the similarity with `parameters`, ``[scale, rotation..., translation...]``, ``(..., k)``."""
+        """Return the similarity with the given parameters; see :meth:`pullback.Transform.from_parameters`."""
         (parameters,) = as_arrays("Similarity.from_parameters", parameters=parameters)
         if parameters.ndim not in (1, 2) or parameters.shape[-1] not in _NDIM_OF_COUNT:
             raise ValueError(
@@ -99,12 +99,12 @@ class Similarity(MatrixTransform):
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
-        """Return the similarity in `ndim` dimensions that leaves every point where it is."""
+        """Return the similarity that moves nothing; see :meth:`pullback.transforms.MatrixTransform.identity`."""
         return cls(1.0, None, np.zeros(check_ndim("Similarity.identity", ndim)))
 
     @classmethod
     def rotation(cls, degrees: Array, center: Array = None, axis: int | None = None) -> Self:
-        """Return a rotation; the arguments are those of :meth:`Affine.rotation`.
+        """Return a rotation; see :meth:`pullback.Affine.rotation`.
 
         The angle is kept in radians, so that a quarter turn is exact to rounding only; `Affine.rotation` is exact.
 
@@ -127,8 +127,20 @@ class Similarity(MatrixTransform):
             and the picture becomes twice as large.
         center : array_like or Tensor, shape (d,) or (N, d), optional
             The fixed point. Default: the origin of the frame.
-        ndim : int, optional
+        ndim : {1, 2, 3}, optional
             Number of axes. Default: that of `center`, or 2.
+
+        Returns
+        -------
+        Similarity
+            One, or a batch if `factor` or `center` is one.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit each other, or `ndim` is another number.
+        TypeError
+            If `ndim` is no integer, or an argument holds anything but real numbers.
 
         Examples
         --------
@@ -145,7 +157,7 @@ class Similarity(MatrixTransform):
 
     @classmethod
     def translation(cls, offset: Array) -> Self:
-        """Return the translation by `offset`, ``(d,)`` or ``(N, d)``."""
+        """Return a translation; see :meth:`pullback.Affine.translation`."""
         return cls(1.0, None, offset)
 
     @property
@@ -182,7 +194,7 @@ class Similarity(MatrixTransform):
         return namespace(self.parameters).concatenate([self._linear, self.offset[..., None]], -1)
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull a gradient in the matrix back to the parameters; see :meth:`.MatrixTransform.matrix_vjp`."""
+        """Pull a gradient back to the parameters; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         grad_matrix = self._check_gradient(grad_matrix)
         grad_linear, grad_offset = grad_matrix[..., :-1], grad_matrix[..., -1]
         grad_scale = (grad_linear * rotation_matrix(self._turn)).sum((-2, -1))
@@ -190,7 +202,7 @@ class Similarity(MatrixTransform):
         return namespace(grad_matrix).concatenate([grad_scale[..., None], grad_turn, grad_offset], -1)
 
     def inverse(self) -> Self:
-        """Return the similarity that undoes this one, in closed form.
+        """Return the similarity that undoes this one, in closed form; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------

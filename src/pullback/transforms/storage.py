@@ -113,7 +113,8 @@ class Stored:
         Returns
         -------
         Transform
-            On float64 NumPy arrays, of the family that was saved; :meth:`.Transform.torch` makes tensors of them.
+            On float64 NumPy arrays, of the family that was saved; :meth:`pullback.Transform.torch` makes tensors of
+            them.
 
         Raises
         ------
@@ -146,7 +147,29 @@ class Stored:
 
 
 def load(path: StrPath) -> Transform:
-    """Read a transform of any family from a file; see :meth:`pullback.Transform.load`.
+    """Read a transform of any family from a file that :meth:`pullback.Transform.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. What it holds says whether it is JSON or npz, not its name.
+
+    Returns
+    -------
+    Transform
+        On float64 NumPy arrays, of the family that was saved.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, was written by something else or by a later version, or holds a family that is not known
+        here.
+    OSError
+        If there is no such file.
+
+    See Also
+    --------
+    pullback.Transform.load : The same, for one family if it is called on its class.
 
     Examples
     --------

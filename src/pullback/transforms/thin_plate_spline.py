@@ -113,7 +113,7 @@ class ThinPlateSpline(Deformation):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> NoReturn:
-        """Raise: targets alone are no spline.
+        """Raise, for targets alone are no spline; see :meth:`pullback.Transform.from_parameters`.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class ThinPlateSpline(Deformation):
         )
 
     def with_parameters(self, parameters: Array) -> Self:
-        """Return the spline of the same control points and smoothing with other targets.
+        """Return the spline of the same points with other targets; see :meth:`pullback.Transform.with_parameters`.
 
         The equations of the spline are not solved again. `torch.compile` can trace this, and not the constructor.
         """
@@ -136,7 +136,31 @@ class ThinPlateSpline(Deformation):
 
     @classmethod
     def identity(cls, control_points: Array) -> Self:
-        """Return the spline with `control_points`, ``(K, d)``, that leaves every point where it is."""
+        """Return the spline that leaves every point where it is.
+
+        Parameters
+        ----------
+        control_points : array_like, shape (K, d)
+            The control points, as for the constructor.
+
+        Returns
+        -------
+        ThinPlateSpline
+            On NumPy arrays, with no smoothing.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit, or control points coincide or do not span the space.
+        TypeError
+            If `control_points` holds anything but real numbers.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.ThinPlateSpline.identity([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]])([2.0, 3.0])
+        array([2., 3.])
+        """
         return cls(control_points, _checked_control_points(control_points))
 
     @classmethod
@@ -149,13 +173,26 @@ class ThinPlateSpline(Deformation):
             Points of the output: the control points.
         target : array_like or Tensor, shape (K, d) or (N, K, d)
             The points of the input that they are read from.
-        smoothing : float
+        smoothing : float, optional
             As in the constructor.
+
+        Returns
+        -------
+        ThinPlateSpline
+            One, or a batch of N.
 
         Raises
         ------
         ValueError, TypeError
             As in the constructor.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> corners = np.array([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]])
+        >>> pb.ThinPlateSpline.fit(corners, corners + 1)([2.0, 3.0]).round(6)
+        array([3., 4.])
         """
         return cls(source, target, smoothing)
 
@@ -175,26 +212,9 @@ class ThinPlateSpline(Deformation):
         return int(self._system.nodes.shape[-1])
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input.
+        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
 
-        Parameters
-        ----------
-        points : array, shape (..., d)
-            Points, written as the control points are. For a batch of M splines, ``(M, ..., d)`` or ``(1, ..., d)``: the
-            first axis goes with the batch; or ``(d,)``, one point for all of them.
-        shape, frame
-            Not used: a spline is given by points.
-
-        Returns
-        -------
-        ndarray or Tensor
-            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
-            targets are one.
-
-        Raises
-        ------
-        ValueError
-            If the last axis of `points` is not d long, or its first does not fit the batch.
+        Points are written as the control points are; `shape` and `frame` are not used: a spline is given by points.
         """
         name = "ThinPlateSpline"
         targets, points = as_arrays(name, targets=self.parameters, points=points)
@@ -206,7 +226,7 @@ class ThinPlateSpline(Deformation):
         return points + self._unflattened(moved, points)
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i."""
+        """Return the derivative of the mapped points in `points`; see :meth:`pullback.Transform.jacobian`."""
         targets, points = as_arrays("ThinPlateSpline.jacobian", targets=self.parameters, points=points)
         check_points(self, points)
         weights = self._weights(targets)
@@ -221,7 +241,7 @@ class ThinPlateSpline(Deformation):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards; see :meth:`.Deformation.points_vjp`."""
+        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`."""
         points, grad = check_vjp("ThinPlateSpline.points_vjp", self, points, grad)
         jacobian = self.jacobian(points)
         grad_points = (np.swapaxes(jacobian, -1, -2) @ grad[..., None])[..., 0]
@@ -237,9 +257,33 @@ class ThinPlateSpline(Deformation):
         return grad_points.reshape(points.shape), unspread(grad_targets, self.parameters.shape)
 
     def displacements(self, shape: Sequence[int], frame: str = "index") -> Array:
-        """Return how far the points of an output lattice are moved, ``(..., *shape, d)``, in `frame`.
+        """Return how far the points of an output lattice are moved.
 
-        Differentiable in the targets where they are tensors.
+        Parameters
+        ----------
+        shape : sequence of int
+            Spatial shape of the output.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            What the points and the displacements are written in: that of the control points.
+
+        Returns
+        -------
+        ndarray or Tensor, ``(..., *shape, d)``
+            Coordinates less the points themselves. Differentiable in the targets where they are tensors.
+
+        Raises
+        ------
+        ValueError
+            If `shape` or `frame` is wrong.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> corners = np.array([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]])
+        >>> pb.ThinPlateSpline(corners, corners + [0.0, 2.0]).displacements((1, 2)).round(6) + 0.0
+        array([[[0., 2.],
+                [0., 2.]]])
         """
         shape, frame = check_extent("ThinPlateSpline.displacements", self, shape, frame)
         if math.prod(shape) * len(self._system.nodes) > _LARGEST_BASIS:
@@ -252,10 +296,10 @@ class ThinPlateSpline(Deformation):
         return moved.reshape(*self.batch_shape, *shape, self.ndim)
 
     def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
-        """Return where the points of an output lattice are read from, ``(..., *shape, d)``, in `frame`.
+        """Return where the points of an output are read from; see :meth:`pullback.Transform.coordinates`.
 
-        Differentiable in the targets where they are tensors. The basis functions of a lattice are kept, so that a
-        second call with the same control points is one matrix product.
+        The basis functions of a lattice are kept, so that a second call with the same control points is one matrix
+        product.
         """
         shape, frame = check_extent("ThinPlateSpline.coordinates", self, shape, frame)
         moved = self.displacements(shape, frame)
@@ -263,7 +307,15 @@ class ThinPlateSpline(Deformation):
         return points + moved
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
-        """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in the targets, for NumPy."""
+        """Pull a gradient in the coordinates back to the targets; see :meth:`pullback.Transform.coordinates_vjp`.
+
+        Raises
+        ------
+        ValueError
+            If a shape or `frame` is wrong.
+        TypeError
+            If `grad_coordinates`, or the transform, is on tensors, which have their derivatives by ``backward``.
+        """
         name = "ThinPlateSpline.coordinates_vjp"
         shape, frame = check_extent(name, self, shape, frame)
         if math.prod(shape) * len(self._system.nodes) > _LARGEST_BASIS:
@@ -277,9 +329,13 @@ class ThinPlateSpline(Deformation):
         return self._lattice_basis(shape, frame).T @ grad.reshape(*self.batch_shape, math.prod(shape), self.ndim)
 
     def bending_energy(self) -> Array:
-        r"""Return how much the map bends, ``()`` or ``(N,)``: zero for an affine map.
+        r"""Return how much the map bends: zero for an affine map.
 
-        Differentiable in the targets where they are tensors.
+        Returns
+        -------
+        ndarray or Tensor, shape () or (N,)
+            The energy, in the unit of points to the power of d - 2. Differentiable in the targets where they are
+            tensors.
 
         Notes
         -----
@@ -304,7 +360,7 @@ class ThinPlateSpline(Deformation):
         return (shifts * _product(energy, shifts)).sum((-2, -1))
 
     def inverse(self) -> NoReturn:
-        """Raise: there is no closed form.
+        """Raise, for there is no closed form; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------

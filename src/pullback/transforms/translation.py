@@ -65,12 +65,12 @@ class Translation(MatrixTransform):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the translation by `parameters`, ``(..., d)``."""
+        """Return the translation by `parameters`, ``(..., d)``; see :meth:`pullback.Transform.from_parameters`."""
         return cls(parameters)
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
-        """Return the translation by zero in `ndim` dimensions."""
+        """Return the translation by zero; see :meth:`pullback.transforms.MatrixTransform.identity`."""
         return cls(np.zeros(check_ndim("Translation.identity", ndim)))
 
     @property
@@ -91,11 +91,11 @@ class Translation(MatrixTransform):
         return xp.concatenate([linear, self.offset[..., None]], -1)
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull a gradient in the matrix back to the offset; see :meth:`.MatrixTransform.matrix_vjp`."""
+        """Pull a gradient back to the offset; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         return self._check_gradient(grad_matrix)[..., -1]
 
     def inverse(self) -> Self:
-        """Return the translation by ``-offset``."""
+        """Return the translation by ``-offset``, which is exact; see :meth:`pullback.Transform.inverse`."""
         return self._holding(-self.offset)
 
     def _after(self, other: Self) -> Self:

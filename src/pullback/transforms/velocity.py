@@ -110,11 +110,11 @@ class Velocity(OnLattice):
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
-        """Return the transform of the velocity `parameters`, ``(*S, d)`` or ``(N, *S, d)``, with 7 squarings."""
+        """Return the flow of the given velocity, in 7 squarings; see :meth:`pullback.Transform.from_parameters`."""
         return cls(parameters)
 
     def with_parameters(self, parameters: Array) -> Self:
-        """Return the transform of another velocity, with as many squarings."""
+        """Return the flow of another velocity, as many squarings; see :meth:`pullback.Transform.with_parameters`."""
         return type(self)(parameters, self.steps)
 
     @classmethod
@@ -143,27 +143,27 @@ class Velocity(OnLattice):
             The points of the input that they are read from, in samples too.
         shape : sequence of int
             The lattice.
-        steps : int
+        steps : int, optional
             The number of squarings.
-        iterations : int
+        iterations : int, optional
             The largest number of rounds.
-        tolerance : float
+        tolerance : float, optional
             The distance, in samples, at which to stop.
 
         Returns
         -------
         Velocity
-            The best of all rounds, on NumPy arrays.
-
-        Warns
-        -----
-        RuntimeWarning
-            If a point is left farther than `tolerance` from its target; the message says how far.
+            The best of all rounds, on NumPy arrays; a batch of N for N sets of targets.
 
         Raises
         ------
         ValueError, TypeError
             If an argument is wrong, or the points do not determine a spline.
+
+        Warns
+        -----
+        RuntimeWarning
+            If a point is left farther than `tolerance` from its target; the message says how far.
 
         Examples
         --------
@@ -193,11 +193,35 @@ class Velocity(OnLattice):
         return cls(np.array([flow.parameters for flow in flows]).reshape(-1 if flows else 0, *shape, len(shape)), steps)
 
     def with_steps(self, steps: int) -> Self:
-        """Return the transform of the same velocity with another number of squarings."""
+        """Return the flow of the same velocity with another number of squarings.
+
+        Parameters
+        ----------
+        steps : int
+            As for the constructor, 0 to 30.
+
+        Returns
+        -------
+        Velocity
+            Around the same parameters.
+
+        Raises
+        ------
+        ValueError
+            If `steps` is out of range.
+        TypeError
+            If `steps` is no integer.
+
+        Examples
+        --------
+        >>> import pullback as pb
+        >>> pb.Velocity.identity((4, 5)).with_steps(3)
+        Velocity(lattice=(4, 5), steps=3)
+        """
         return type(self)(self.parameters, steps)
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
-        """Whether a kernel takes the displacements as they are: the flow is in samples of the field's own lattice."""
+        """Tell whether an output has the lattice and its frame, "index"; see :meth:`pullback.Transform.fits`."""
         return self.shape == tuple(shape) and frame == "index"
 
     @property
@@ -213,7 +237,15 @@ class Velocity(OnLattice):
         return kept
 
     def geometry_vjp(self, grad_geometry: Array) -> Array:
-        """Pull a gradient in the displacements back to the velocity, for NumPy; tensors do it by autograd."""
+        """Pull a gradient in the displacements back, for NumPy; see :meth:`pullback.Transform.geometry_vjp`.
+
+        Raises
+        ------
+        ValueError
+            If `grad_geometry` has another shape than the velocity.
+        TypeError
+            If it, or the transform, is on tensors, which have their derivatives by ``backward``.
+        """
         name = "Velocity.geometry_vjp"
         if is_tensor(self.parameters) or is_tensor(grad_geometry):
             raise TypeError(f"{name}: takes NumPy arrays; for tensors, call backward() on a function of the geometry")
@@ -233,47 +265,70 @@ class Velocity(OnLattice):
         ----------
         shape : sequence of int, optional
             The output that the lattice spans. Default: one pixel for each sample.
-        frame : {"index", "centered", "normalized", "normalized-corners"}
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
             What its vectors are written in.
 
         Returns
         -------
         Displacement
             On the lattice of the velocity. Differentiable in it where it is a tensor.
+
+        Raises
+        ------
+        ValueError
+            If `shape` or `frame` is wrong.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> flow = pb.Velocity(np.full((4, 5, 2), [1.0, 0.0]))
+        >>> flow.displacement((8, 10)).parameters[0, 0]
+        array([2., 0.])
         """
         shape, frame = self._extent("Velocity.displacement", shape, frame)
         field, unit = as_arrays("displacement", field=self.geometry, unit=self._unit(shape, frame))
         return Displacement(_reversed(field * unit, frame))
 
     def displacement_vjp(self, grad_field: Array, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Pull a gradient in the vectors of :meth:`displacement` back to the velocity, for NumPy."""
-        shape, frame = self._extent("Velocity.displacement_vjp", shape, frame)
-        return self.geometry_vjp(_reversed(grad_field, frame) * np.array(self._unit(shape, frame)))
-
-    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input.
+        """Pull a gradient in the vectors of :meth:`displacement` back to the velocity, for NumPy.
 
         Parameters
         ----------
-        points : array, shape (..., d)
-            Points in the order of the frame. For a batch of M transforms, ``(M, ..., d)`` or ``(1, ..., d)``: the first
-            axis goes with the batch; or ``(d,)``, one point for all of them.
+        grad_field : ndarray, ``(..., *S, d)``
+            The gradient in the vectors, of their shape.
         shape : sequence of int, optional
-            The output whose extent the lattice spans. Default: one pixel for each sample.
-        frame : {"index", "centered", "normalized", "normalized-corners"}
-            What points are written in, as in :func:`pullback.sample`.
+            As in :meth:`displacement`.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            As in :meth:`displacement`.
 
         Returns
         -------
-        ndarray or Tensor
-            The mapped points, in the shape of `points` with the batch axis broadcast. A tensor if the points or the
-            parameters are one.
+        ndarray, ``(..., *S, d)``
+            The gradient in the velocity.
 
         Raises
         ------
         ValueError
-            If the last axis of `points` is not d long, its first does not fit the batch, or `shape` or `frame` is
-            wrong.
+            If a shape or `frame` is wrong.
+        TypeError
+            If `grad_field`, or the transform, is on tensors, which have their derivatives by ``backward``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> pb.Velocity([[0.0], [0.0]]).displacement_vjp(np.array([[1.0], [0.0]]), (4,))
+        array([[2.],
+               [0.]])
+        """
+        shape, frame = self._extent("Velocity.displacement_vjp", shape, frame)
+        return self.geometry_vjp(_reversed(grad_field, frame) * np.array(self._unit(shape, frame)))
+
+    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
+        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
+
+        The lattice spans the extent of the output, whose displacements are written in `frame`.
         """
         _, points = as_arrays("Velocity", field=self.parameters, points=points)
         check_points(self, points)
@@ -281,9 +336,9 @@ class Velocity(OnLattice):
         return self.displacement(shape, frame)(points, shape=shape, frame=frame)
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the derivative of the mapped points in `points`, ``(..., d, d)``: row i is that of component i.
+        """Return the derivative of the mapped points in `points`; see :meth:`pullback.Transform.jacobian`.
 
-        That of the interpolated displacements; where their slope jumps, on the side of the larger index.
+        It is that of the interpolated displacements.
         """
         _, points = as_arrays("Velocity.jacobian", field=self.parameters, points=points)
         check_points(self, points)
@@ -293,7 +348,7 @@ class Velocity(OnLattice):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate a function of the mapped points backwards; see :meth:`.Deformation.points_vjp`."""
+        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`."""
         points, grad = check_vjp("Velocity.points_vjp", self, points, grad)
         shape, frame = self._extent("Velocity.points_vjp", shape, frame)
         displacement = self.displacement(shape, frame)
@@ -301,7 +356,10 @@ class Velocity(OnLattice):
         return grad_points, self.displacement_vjp(grad_field, shape, frame)
 
     def inverse(self) -> Self:
-        """Return the flow of the opposite velocity, which undoes this one up to the interpolation of the fields."""
+        """Return the flow of the opposite velocity; see :meth:`pullback.Transform.inverse`.
+
+        It undoes this one up to the interpolation of the fields.
+        """
         return self.with_parameters(-self.parameters)
 
     def folds(self, *, warn: bool = False) -> Any:
@@ -309,14 +367,27 @@ class Velocity(OnLattice):
 
         Parameters
         ----------
-        warn : bool
+        warn : bool, optional
             Whether to warn, with the count, where there are any.
 
         Returns
         -------
         int, or ndarray of int, shape (N,)
-            See :meth:`Displacement.folds`. Above zero only where the velocity changes by so much from one sample to the
-            next that `steps` squarings of linear pieces do not follow it.
+            As of :meth:`pullback.Displacement.folds`. Above zero only where the velocity changes by so much from one
+            sample to the next that `steps` squarings of linear pieces do not follow it.
+
+        Warns
+        -----
+        RuntimeWarning
+            If `warn` is true and the map folds.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> flow = pb.Velocity(np.random.default_rng(0).normal(size=(8, 8, 2)) / 2)
+        >>> flow.folds(), flow.with_steps(0).folds()  # the latter adds the velocity itself
+        (0, 12)
         """
         displacement = self.numpy().displacement()
         jacobian = displacement.jacobian(lattice_of(displacement, self.shape, "index"))

@@ -175,6 +175,11 @@ class Imported(Exported):
         matrix : array_like or Tensor, shape (d + 1, d + 1) or (N, d + 1, d + 1)
             A matrix, which means the same map as its multiples. For an affine map c is 0, and w is divided by.
 
+        Returns
+        -------
+        Transform
+            Of this class: one, or a batch of N.
+
         Raises
         ------
         ValueError
@@ -206,6 +211,11 @@ class Imported(Exported):
         inverse_map : bool
             Whether the matrix is used with the flag ``WARP_INVERSE_MAP``, that is, maps the output to the input.
             Otherwise it maps the input to the output, and is inverted.
+
+        Returns
+        -------
+        Transform
+            Of this class: one, or a batch of N.
 
         Raises
         ------
@@ -248,6 +258,11 @@ class Imported(Exported):
             ``ProjectiveTransform``, or its `params`, ``(d + 1, d + 1)`` or ``(N, d + 1, d + 1)``: in 2-D in the order
             (x, y), in 3-D in that of the array axes, see :meth:`to_skimage`.
 
+        Returns
+        -------
+        Transform
+            Of this class: one, or a batch of N.
+
         Raises
         ------
         ValueError
@@ -277,6 +292,11 @@ class Imported(Exported):
             The spatial shapes of the image and of the output, in the order of the array axes.
         align_corners : bool
             As in both of PyTorch's functions.
+
+        Returns
+        -------
+        Transform
+            Of this class: one, or a batch of N.
 
         Raises
         ------
