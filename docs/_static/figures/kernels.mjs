@@ -71,7 +71,8 @@ export function mount(place) {
     layer.append(line(x(0.5), y(0), x(0.5), y(1.1), "drop"));
     layer.append(svg("polyline", { points: path(gains), class: "curve-ink" }));
     layer.append(svg("circle", { cx: x(0.5), cy: y(state.nyquist), r: 4.5, class: "result" }));
-    layer.append(label(x(0.5) + 9, y(1.04), `at 0.5, the Nyquist frequency: ${digits(state.nyquist, 3)}`, "small of-result"));
+    const name = x(2) - x(0.5) < 220 ? "at 0.5, Nyquist" : "at 0.5, the Nyquist frequency";
+    layer.append(label(x(0.5) + 9, y(1.04), `${name}: ${digits(state.nyquist, 3)}`, "small of-result"));
     for (const f of [0, 0.5, 1, 1.5, 2]) {
       layer.append(line(x(f), y(0), x(f), y(0) + 4, "axis"));
       layer.append(label(x(f), bottom + 16, `${f}`, `small quiet ${f === 2 ? "end" : f ? "middle" : ""}`));

@@ -7,7 +7,13 @@ arXiv 1506.02025.
 from pullback.nn.families import FAMILIES, Family, diffeomorphic, free_form, thin_plate_spline
 from pullback.nn.heads import TransformHead
 from pullback.nn.loading import load
-from pullback.nn.localization import ConvLocalization, FullyConnectedLocalization, Localization, TrunkLocalization
+from pullback.nn.localization import (
+    ConvLocalization,
+    FullyConnectedLocalization,
+    Localization,
+    SpatialSoftmaxLocalization,
+    TrunkLocalization,
+)
 from pullback.nn.parameter_groups import localization_parameter_groups
 from pullback.nn.regularizers import (
     area_change,
@@ -25,6 +31,7 @@ __all__ = [
     "Family",
     "FullyConnectedLocalization",
     "Localization",
+    "SpatialSoftmaxLocalization",
     "SpatialTransformer",
     "TransformHead",
     "TrunkLocalization",

@@ -1,7 +1,7 @@
 """Localization networks: they look at an image and say, in features, how it is placed.
 
-Where things are is all that a localization network is asked for, so neither of them averages over the whole image:
-the convolutional one keeps a grid of positions up to its linear layer.
+Where things are is all that a localization network is asked for, so none of them averages over the whole image: the
+convolutional ones keep a grid of positions up to a linear layer, or give positions themselves.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -120,24 +121,94 @@ class ConvLocalization(Localization):
         pool: int = 1,
         groups: int = 0,
     ) -> None:
-        if ndim not in _CONVOLUTIONS:
-            raise ValueError(f"ConvLocalization: `ndim` is {ndim!r}; give 1, 2 or 3")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"ConvLocalization: `kernel_size` is {kernel_size}; give an odd number")
-        _check_positive("ConvLocalization", channels=channels, widths=widths, features=features, grid=grid, pool=pool)
-        if groups < 0 or (groups and any(width % groups for width in widths)):
-            raise ValueError(f"ConvLocalization: `groups` is {groups}; give a number that divides each of {widths}")
-        layers: list[nn.Module] = [_AVERAGE_POOLS[ndim](pool, ceil_mode=True)] if pool > 1 else []
-        for before, after in zip((channels, *widths), widths, strict=False):
-            # With ceil_mode, a side of one sample stays one: small images pass as well as large ones.
-            layers += [
-                _CONVOLUTIONS[ndim](before, after, kernel_size, padding=kernel_size // 2),
-                # ReLU after the pooling gives what ReLU before it would, on fewer values.
-                _MAX_POOLS[ndim](2, ceil_mode=True),
-                *([nn.GroupNorm(groups, after)] if groups else []),
-                nn.ReLU(),
-            ]
+        _check_positive("ConvLocalization", features=features, grid=grid)
+        layers = _convolutions("ConvLocalization", channels, widths, kernel_size, ndim, pool, groups)
         super().__init__([*layers, *_positions((channels, *widths)[-1], features, grid, ndim)], features)
+
+
+class SpatialSoftmaxLocalization(Localization):
+    """A convolutional localization network that gives positions: where each of its heat maps is warm, on the mean.
+
+    Convolutions, each but the last followed by ReLU and 2 x 2 max-pooling. The last one gives heat maps; a softmax over
+    all places makes each a distribution, whose mean is a feature for each axis (Levine et al. 2016, "End-to-end
+    training of deep visuomotor policies"). A thing that moves takes the mean along, wherever it is, so that where there
+    is something to find, this learns to from fewer images than :class:`ConvLocalization`.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the image.
+    widths : sequence of int, optional
+        Channels of each convolution before the last.
+    maps : int, optional
+        How many heat maps; there are so many features for each spatial axis.
+    kernel_size : int, optional
+        Side of the convolution kernels, odd; the borders are padded so that no position is lost.
+    ndim : {1, 2, 3}, optional
+        Number of spatial axes.
+    pool : int, optional
+        The image is first averaged over cells of so many pixels a side.
+    groups : int, optional
+        Above 0, what each convolution but the last gives is normalised in so many groups of channels.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+
+    Notes
+    -----
+    With p, the softmax of a heat map over its places x, a feature is ``sum_x p(x) x``. Places are in the frame
+    "centered" of the image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pullback.nn import SpatialSoftmaxLocalization
+    >>> SpatialSoftmaxLocalization(1, maps=4)(torch.zeros(2, 1, 28, 40)).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int] = (16, 32),
+        maps: int = 8,
+        *,
+        kernel_size: int = 5,
+        ndim: int = 2,
+        pool: int = 1,
+        groups: int = 0,
+    ) -> None:
+        _check_positive("SpatialSoftmaxLocalization", maps=maps)
+        layers = _convolutions("SpatialSoftmaxLocalization", channels, widths, kernel_size, ndim, pool, groups)
+        heat = _CONVOLUTIONS[ndim]((channels, *widths)[-1], maps, kernel_size, padding=kernel_size // 2)
+        super().__init__([*layers, heat], maps * ndim)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the mean positions of the heat maps of a batch of images.
+
+        Parameters
+        ----------
+        image : Tensor, shape (N, C, *spatial)
+            The images.
+
+        Returns
+        -------
+        Tensor, shape (N, maps * d)
+            Positions in the frame "centered", map by map, in float32 at least.
+        """
+        heat: Tensor = self.layers(image)
+        sides = image.shape[2:]
+        # The middles of the cells that the image was pooled to.
+        axes = [
+            (2 * torch.arange(count, device=heat.device) + 1 - count) * (side / (count * min(sides)))
+            for count, side in zip(heat.shape[2:], sides, strict=True)
+        ]
+        places = torch.cartesian_prod(*axes).reshape(-1, len(axes))
+        weight = heat.flatten(2).to(torch.promote_types(heat.dtype, torch.float32)).softmax(2)
+        # Not a product of matrices, which autocast would round to half precision.
+        return (weight[..., None] * places).sum(2).flatten(1)
 
 
 class TrunkLocalization(Localization):
@@ -219,6 +290,30 @@ class FullyConnectedLocalization(Localization):
         for before, after in zip((math.prod(shape), *widths), widths, strict=False):
             layers += [nn.Linear(before, after), nn.ReLU()]
         super().__init__(layers, widths[-1])
+
+
+def _convolutions(
+    function: str, channels: int, widths: Sequence[int], kernel_size: int, ndim: int, pool: int, groups: int
+) -> list[nn.Module]:
+    """Return average pooling, and convolutions each followed by max-pooling, normalisation and ReLU."""
+    if ndim not in _CONVOLUTIONS:
+        raise ValueError(f"{function}: `ndim` is {ndim!r}; give 1, 2 or 3")
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"{function}: `kernel_size` is {kernel_size}; give an odd number")
+    _check_positive(function, channels=channels, widths=widths, pool=pool)
+    if groups < 0 or (groups and any(width % groups for width in widths)):
+        raise ValueError(f"{function}: `groups` is {groups}; give a number that divides each of {widths}")
+    layers: list[nn.Module] = [_AVERAGE_POOLS[ndim](pool, ceil_mode=True)] if pool > 1 else []
+    for before, after in zip((channels, *widths), widths, strict=False):
+        # With ceil_mode, a side of one sample stays one: small images pass as well as large ones.
+        layers += [
+            _CONVOLUTIONS[ndim](before, after, kernel_size, padding=kernel_size // 2),
+            # ReLU after the pooling gives what ReLU before it would, on fewer values.
+            _MAX_POOLS[ndim](2, ceil_mode=True),
+            *([nn.GroupNorm(groups, after)] if groups else []),
+            nn.ReLU(),
+        ]
+    return layers
 
 
 def _positions(width: int, features: int, grid: int, ndim: int) -> list[nn.Module]:

@@ -5,10 +5,12 @@ where to crop. A fixed network, which names single pictures and tells them from 
 crops. Two crops of different canvases are to be more alike than a crop and other patches of its own canvas (Jaderberg
 et al. 2015, section A.2).
 
-Three things are not the paper's. Of several random patches the one counts that is most like the crop, and patches that
+Four things are not the paper's. Of several random patches the one counts that is most like the crop, and patches that
 overlap with the crop do not count: with one patch, anywhere, crops flee from what they look for, since that is what
-patches show that are unlike a blank. And being alike counts half as much as being unlike: as long as most crops are
-blank, being alike draws the others away from what they have found.
+patches show that are unlike a blank. Being alike counts for nothing at the start, and in the end half as much as being
+unlike: as long as most crops are blank, being alike draws the others away from what they have found. Crops are shaken,
+by less and less, so that they come upon things that they would not have felt from where they began. And the transformer
+localizes by a spatial softmax.
 """
 
 from __future__ import annotations
@@ -56,6 +58,10 @@ _MARGIN = 1.0
 _PATCHES_A_CROP = 8
 _SHOWN = 10
 _ALIKE = 0.5
+# Standard deviation of the first steps' shaking, in half sides of the canvas. It has ended, and being alike counts in
+# full, after this part of the training.
+_SHAKEN = 0.3
+_SETTLED = 0.7
 _BATCH = 64
 _RATE = 3e-3
 # The streams of random numbers, beside those of the classifiers.
@@ -179,7 +185,7 @@ def colocalise(
     seen = scenes(dataset, label, count, scene, unseen=False, seed=seed)
     others = scenes(dataset, label, count, scene, unseen=True, seed=seed)
     torch.manual_seed(seed)
-    learner = _Cropping(describe)
+    learner = _Cropping(describe, steps)
     with torch.no_grad():
         before = overlaps(learner.crops(seen.images), seen.middles)
     _fit(learner, _Batches(seen.images, steps, seed, label), steps)
@@ -226,23 +232,30 @@ def cropped(images: Tensor, middles: Tensor) -> Tensor:
 
 
 class _Cropping(pl.LightningModule):
-    def __init__(self, describe: Describer) -> None:
+    def __init__(self, describe: Describer, steps: int) -> None:
         super().__init__()
-        localization = pbnn.ConvLocalization(1, (16, 32), 32, pool=2, groups=4, grid=6)
-        # The size of what is looked for is known.
-        self.transformer = pbnn.SpatialTransformer(localization, "translation", limit={"translation": 1.0})
+        self.steps = steps
+        localization = pbnn.SpatialSoftmaxLocalization(1, (16, 32), 1, pool=2, groups=4)
+        self.transformer = pbnn.SpatialTransformer(localization, "translation")
+        # Where the heat map is warm, there to look: nothing else than the map is to be learned.
+        with torch.no_grad():
+            self.transformer.head.linear.weight.copy_(torch.eye(2))
         self.describe = describe
 
-    def crops(self, images: Tensor) -> Tensor:
-        """Return the middle of each crop, (N, 2), in the frame "centered"."""
+    def crops(self, images: Tensor, shaken: float = 0.0) -> Tensor:
+        """Return the middle of each crop, (N, 2), in the frame "centered"; no crop reaches beyond the canvas."""
         transform = self.transformer.predict(images)
         assert isinstance(transform, pb.Translation)
-        middles: Tensor = transform.parameters * (1 - SIDE / CANVAS)
-        return middles
+        middles: Tensor = transform.parameters
+        if shaken:
+            middles = middles + shaken * torch.randn_like(middles)
+        room = 1 - SIDE / CANVAS
+        return middles.clamp(-room, room)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         images, places = batch
-        middles = self.crops(images)
+        settled = min(1.0, index / (_SETTLED * self.steps))
+        middles = self.crops(images, _SHAKEN * (1 - settled))
         crops = self.describe(cropped(images, middles))
         alike = torch.cdist(crops, crops).square()
         # Patches that show nothing of the crop; of several, the one that is most like it.
@@ -250,7 +263,7 @@ class _Cropping(pl.LightningModule):
         patches = torch.stack([self.describe(cropped(images, place)) for place in places])
         unlike = (crops - patches).square().sum(2)
         nearest = torch.where(apart, unlike, 4.0).amin(0)
-        loss = functional.relu(_ALIKE * alike - nearest[:, None] + _MARGIN)
+        loss = functional.relu(_ALIKE * settled * alike - nearest[:, None] + _MARGIN)
         pairs = ~torch.eye(len(images), dtype=torch.bool)
         return loss[pairs].mean()
 

@@ -257,16 +257,21 @@ def _homography(source: Tensor, target: Tensor) -> Tensor:
 
 def littered(canvases: Tensor, images: Tensor, boxes: Tensor, count: int, random: torch.Generator) -> Tensor:
     """Lay `count` pieces of the ink of other pictures on each canvas."""
-    side = canvases.shape[-1]
-    for _ in range(count):
-        sources = torch.randint(len(images), (len(canvases),), generator=random)
-        uniform = torch.rand(len(canvases), 2, 2, generator=random)
-        box = (boxes[sources] + 1) * (SIDE / 2)
-        room = (box[:, 1] - box[:, 0] - _PIECE).clamp(min=0)
-        corner = (box[:, 0] + (uniform[:, 0] * (room + 1)).floor().minimum(room)).clamp(max=SIDE - _PIECE)
-        spot = (uniform[:, 1] * (side - _PIECE + 1)).floor()
-        cut = pb.Translation(corner.to(images.device))
-        lay = pb.Translation(-spot.to(images.device))
-        pieces = pb.warp(images[sources.to(images.device)], cut, (_PIECE, _PIECE))
-        canvases = (canvases + pb.warp(pieces, lay, (side, side))).clamp(max=1)
-    return canvases
+    side, device = canvases.shape[-1], images.device
+    drawn = [_piece(boxes, len(canvases), side, random) for _ in range(count)]
+    sources, corners, spots = (torch.stack(parts, 1).to(device) for parts in zip(*drawn, strict=True))
+    within = torch.cartesian_prod(*[torch.arange(float(_PIECE), device=device)] * 2)
+    pieces = pb.sample(images[sources.flatten()], corners.flatten(0, 1)[:, None] + within)
+    places = (spots[:, :, None] + within).flatten(1, 2)
+    laid = pb.splat(pieces.reshape(len(canvases), 1, -1), places, (side, side))
+    return (canvases + laid).clamp(max=1)
+
+
+def _piece(boxes: Tensor, canvases: int, side: int, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw, for each canvas: which picture, (N,), from where in its ink, (N, 2), and to where on the canvas, (N, 2)."""
+    sources = torch.randint(len(boxes), (canvases,), generator=random)
+    uniform = torch.rand(canvases, 2, 2, generator=random)
+    box = (boxes[sources] + 1) * (SIDE / 2)
+    room = (box[:, 1] - box[:, 0] - _PIECE).clamp(min=0)
+    corners = (box[:, 0] + (uniform[:, 0] * (room + 1)).floor().minimum(room)).clamp(max=SIDE - _PIECE)
+    return sources, corners, (uniform[:, 1] * (side - _PIECE + 1)).floor()

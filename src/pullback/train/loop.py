@@ -215,7 +215,7 @@ class Training(pl.LightningModule):
             thirds = [steps // 3, 2 * steps // 3]
             schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, thirds, gamma=0.1)
         else:
-            optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+            optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
             highest = [group["lr"] for group in groups]
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, highest, total_steps=steps, div_factor=10)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
