@@ -47,8 +47,9 @@ browser:
 		(apt-get update && apt-get install --yes --no-install-recommends chromium) > /dev/null 2>&1 || \
 		echo "no Chromium here: the tests of the site's figures will be skipped"
 
+# A file's tests stay together: some of them share what is slow to make, such as the site.
 test: $(VENV)/built browser
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # SciPy's own tests of its interpolation functions, on those of pullback.compat.scipy.
 test-scipy: $(VENV)/built

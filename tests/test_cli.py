@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,15 @@ def refused(run):
         return errors
 
     return call
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    """Go on as soon as a process has written a file."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def everything_in(folder: Path) -> set[str]:
@@ -216,6 +226,16 @@ def test_rectify_writes_one_picture_each(trained, run, photo, shapes, tmp_path, 
     run("rectify", trained, photo, shapes / "bar", "--out", out)
     assert len(everything_in(out)) == 2 + 1 + 20
     assert iio.imread(out / "photo.png").shape == (31, 31, 3)
+
+
+def test_rectify_averages_what_it_makes_smaller(trained, run, tmp_path):
+    """A grating, finer than the samples of the result, becomes grey: without that, black or white."""
+    picture = np.zeros((280, 280), np.uint8)
+    picture[:, ::2] = 200
+    iio.imwrite(tmp_path / "grating.png", picture)
+    assert run("rectify", trained, tmp_path / "grating.png", "--out", tmp_path / "out", "--size", "28")[0] == 0
+    middle = iio.imread(tmp_path / "out" / "grating.png")[8:20, 8:20].astype(float)
+    np.testing.assert_allclose(middle, 100, atol=20)
 
 
 def test_rectify_writes_nothing_if_one_picture_is_bad(trained, refused, photo, tmp_path):
@@ -351,7 +371,7 @@ def test_a_missing_extra_is_named(missing, arguments):
         (("warp", "photo.png", "folder.png"), "not a regular file"),
         (("warp", "photo.png", "out.png", "--shape", "12"), "--shape is '12'"),
         (("warp", "photo.png", "out.png", "--shape", "0x4"), "--shape is '0x4'"),
-        (("warp", "photo.png", "out.png", "--shape", "900000x900000"), "more memory"),
+        (("warp", "photo.png", "out.png", "--shape", "90000000x90000000"), "more memory"),
         (("warp", "photo.png", "out.png", "--scale", "0"), "--scale is 0.0"),
         (("warp", "photo.png", "out.png", "--border", "glue"), "`border` is 'glue'"),
         (("warp", "photo.png", "out.png", "--interpolation", "magic"), "`interpolation` is 'magic'"),
@@ -500,14 +520,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(shapes, run, tmp_path, de
     assert run("train", *options, "--name", "unbroken")[0] == 0
     command = [sys.executable, "-m", "pullback", "train", *options, "--name", "killed"]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "killed" / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_for(tmp_path / "killed" / "checkpoints" / "last.ckpt", process)
     time.sleep(delay)
     process.kill()
     process.wait(timeout=30)
+    if not delay:
+        assert not runs.Run.open(tmp_path / "killed").finished
     assert run("train", "--resume", "--runs", tmp_path, "--name", "killed")[0] == 0
     one, other = (runs.Run.open(tmp_path / name).load("st-fcn", 0) for name in ("unbroken", "killed"))
     assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
@@ -548,6 +566,41 @@ def test_addition_learns_sums(run, refused, shapes, photo, tmp_path):
     assert run("evaluate", tmp_path / "sums", "--confusion")[0] == 0
     assert "no pose of one" in refused("rectify", tmp_path / "sums", photo, "--out", tmp_path / "out")
     assert "addition needs the digits" in refused("train", "addition", "--data", shapes, "--runs", tmp_path / "x")
+
+    # The report has the command that trains such a run, and what is not said when a run goes on is as it was.
+    page = (tmp_path / "sums" / "report.html").read_text(encoding="utf-8")
+    command = re.search(r"<code>pullback (train addition .*?)</code>", page)[1]
+    assert run(*command.split(), "--runs", tmp_path, "--name", "again")[0] == 0
+    assert runs.Run.open(tmp_path / "again").configuration == opened.configuration
+    assert run("train", "addition", "--resume", *where, "--seeds", "2")[0] == 0
+    assert runs.Run.open(tmp_path / "sums").configuration.seeds == 2
+    assert "transform affine" in refused("train", "addition", "--resume", *where, "--transform", "tps")
+
+
+def test_options_ahead_of_a_subcommand_are_not_lost(refused, tmp_path):
+    assert "--epochs stands before addition" in refused("train", "--epochs", "3", "addition", "--runs", tmp_path)
+    assert "--data stands before colocalise" in refused("train", "--data", "x", "colocalise", "--out", tmp_path / "out")
+
+
+def test_reproduce_refuses_what_it_cannot_read(refused, tmp_path):
+    options = ("--runs", tmp_path / "runs", "--out", tmp_path / "results")
+    assert "nowhere" in refused("reproduce", "table1", "--data", tmp_path / "nowhere", *options)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_interrupted_table_begins_no_other_cell(shapes, tmp_path):
+    command = [sys.executable, "-m", "pullback", "reproduce", "table1", "--data", str(shapes), "--seeds", "1"]
+    command += ["--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--cells", "r-"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for(tmp_path / "runs" / "r-fcn" / "checkpoints" / "last.ckpt", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    there = everything_in(tmp_path / "runs")
+    assert len({Path(name).parts[0] for name in there}) < 8
+    time.sleep(1)
+    assert everything_in(tmp_path / "runs") == there, "nobody trains on"
 
 
 def test_reproduce_trains_what_is_not_there_and_writes_the_page(run, refused, shapes, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -55,14 +56,43 @@ def test_the_command_writes_what_was_found(tmp_path, monkeypatch, capsys):
     assert "'ten' is no class" in capsys.readouterr().err
 
 
+def test_a_class_without_pictures_is_refused_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    digits = data.load("digits")
+    some = digits.train_labels != 4
+    monkeypatch.setattr(
+        data,
+        "load",
+        lambda _: dataclasses.replace(
+            digits, train_images=digits.train_images[some], train_labels=digits.train_labels[some]
+        ),
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "colocalise", "--classes", "4", "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert "no pictures of '4'" in capsys.readouterr().err
+
+
+def test_an_interruption_stays_one(monkeypatch):
+    """Lightning makes an exit of it."""
+    digits = data.load("digits")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(colocalization._Naming, "training_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        colocalization.describer(digits, seed=0, epochs=1)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not MNIST.is_dir(), reason="needs MNIST beside the project")
 def test_threes_are_found():
     mnist = data.load(str(MNIST))
     describe = colocalization.describer(mnist, seed=0)
-    for scene, least in (("t", 80), ("tc", 60)):
+    for scene in ("t", "tc"):
         located = colocalization.colocalise(
             mnist, 3, colocalization.SCENES[scene], describe, count=100, steps=300, seed=0
         )
         assert colocalization.found(located.before) < 10
-        assert colocalization.found(located.overlap) > least
+        # 97 % and 98 % where this was written.
+        assert colocalization.found(located.overlap) > 85

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import gzip
 import http.server
 import struct
@@ -333,13 +334,22 @@ def served(tmp_path):
     server.server_close()
 
 
-def test_files_with_another_checksum_are_not_taken(served, tmp_path, monkeypatch):
+def kept(cache):
+    return [path for path in cache.rglob("*") if path.is_file() and path.name != ".lock"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [gzip.compress(b"something else"), gzip.compress(b"cut off" * 1000)[:-20], b"<html>no such file</html>", b""],
+    ids=["other", "cut off", "a page", "empty"],
+)
+def test_files_with_another_checksum_are_not_taken(served, tmp_path, monkeypatch, content):
     folder, address = served
     monkeypatch.setenv("PULLBACK_DATA", str(tmp_path / "cache"))
-    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"something else"))
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(content)
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not MNIST's"):
         data.download(address)
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert not kept(tmp_path / "cache")
 
 
 def test_a_mirror_that_does_not_answer_is_named(served, tmp_path, monkeypatch):
@@ -356,7 +366,12 @@ def test_a_download_is_mnist_and_is_made_once(served, tmp_path, monkeypatch):
     for path in MNIST.iterdir():
         # Packed otherwise than it was: what counts is what is inside.
         (folder / path.name).write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1))
-    found = data.download(address + "/")
+    damaged = tmp_path / "cache" / "mnist" / "train-labels-idx1-ubyte.gz"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"of an interrupted download")
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        # As processes that train together do.
+        (found,) = set(pool.map(data.download, [address + "/"] * 3))
     for path in folder.iterdir():
         path.unlink()
     assert data.download(address) == found, "nothing is fetched again"

@@ -38,7 +38,8 @@ def train(processes: int, shapes: Path, runs: Path, name: str, *more: str) -> su
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     options = ["--runs", str(runs), "--name", name, *more]
     if "--resume" not in more:
-        options += ["--data", str(shapes), "--distortion", "rts", "--epochs", "3", "--batch-size", "12", "--seeds", "1"]
+        options += ["--data", str(shapes), "--distortion", "rts", "--epochs", "3", "--seeds", "1"]
+        options += ["--batch-size", "10"]  # of the last batch, one picture, a second process has none
     return subprocess.run(
         [sys.executable, *(launcher if processes > 1 else []), "-m", "pullback", "train", *options],
         capture_output=True,

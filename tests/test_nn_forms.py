@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -43,6 +44,54 @@ def stirred(transformer: pb.nn.SpatialTransformer, image: torch.Tensor, size: fl
 
 
 # ---- heads
+
+
+class Watching(nn.Module):
+    """Keeps what it was shown, and sees nothing in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def forward(self, image):
+        self.shown.append(image)
+        return image.flatten(1)[:, :1]
+
+
+@each_family
+@pytest.mark.parametrize("size", [(10, 20), (16, 16), (20, 10)], ids=str)
+def test_further_looks_see_what_the_output_would_show(family, size):
+    """At the resolution of the image, whatever the form of the output."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 48), torch.linspace(-2, 2, 96), indexing="ij")
+    image = torch.stack([torch.sin(2 * y + x), torch.cos(x - y)])[None]
+    localization = Watching()
+    transformer = pb.nn.SpatialTransformer(localization, family, size=size, features=1, steps=2, border="edge")
+    nn.init.normal_(transformer.head.linear.bias, std=0.05)
+    transformer(image)
+    _, look = localization.shown
+    transformer.steps = 1
+    output = transformer(image)
+    assert look.shape == image.shape
+    # Read again at the places of the output's samples, in the frame that takes either for a square.
+    again = pb.warp(look, pb.Affine.identity(2), size, frame="normalized", border="edge")
+    # Two readings, off by an eighth of what the slope changes by from sample to sample: 0.2 where the image ends. A look
+    # at other places is off by 0.5.
+    torch.testing.assert_close(again[..., 2:-2, 2:-2], output[..., 2:-2, 2:-2], atol=3e-2, rtol=0)
+
+
+@each_family
+def test_a_batch_of_none(family):
+    transformer = pb.nn.SpatialTransformer(nn.Flatten(), family, features=60, heads=2, steps=2).eval()
+    assert transformer(torch.rand(0, 1, 6, 10)).shape == (0, 2, 1, 6, 10)
+
+
+@pytest.mark.parametrize("family", [*pb.nn.FAMILIES.values(), pb.nn.thin_plate_spline(3), pb.nn.diffeomorphic(5, 4)])
+def test_pickled_and_back(family):
+    transformer = pb.nn.SpatialTransformer(pb.nn.ConvLocalization(1, (4,), 6), family, noise=0.05)
+    back = pickle.loads(pickle.dumps(transformer))
+    assert back.head.family.name == family.name
+    image = torch.rand(2, 1, 9, 12)
+    assert torch.equal(back(image), transformer(image))
 
 
 @each_family
@@ -280,8 +329,16 @@ def test_a_shared_trunk_learns_from_both():
 # ---- out of Python
 
 
-@each_family
-@pytest.mark.parametrize("form", [{}, {"heads": 2, "merge": "channels", "pose": "tiles"}, {"steps": 2}], ids=str)
+# Exporting takes many seconds; a family of each kind stands for the others.
+EXPORTED = [
+    pytest.param(family, form, id=f"{family}-{form}", marks=[pytest.mark.slow] if slow else [])
+    for form in ({}, {"heads": 2, "merge": "channels", "pose": "tiles"}, {"steps": 2})
+    for family in pb.nn.FAMILIES
+    for slow in [bool(form) and family not in ("affine", "tps")]
+]
+
+
+@pytest.mark.parametrize(("family", "form"), EXPORTED)
 def test_export_to_onnx(family, form):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

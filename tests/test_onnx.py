@@ -54,7 +54,7 @@ NEAR = torch.tensor([[0.9, 0.2, 0.1], [-0.1, 1.1, 0.07]])
         ("cubic", "edge", "Gather"),
         (pb.Cubic(-0.75), "edge", "GridSample"),
         ("spline3", "reflect", "Gather"),
-        ("lanczos3", "symmetric", "Gather"),
+        pytest.param("lanczos3", "symmetric", "Gather", marks=pytest.mark.slow),  # a graph of many nodes
         ("mitchell", "constant", "Gather"),
     ],
     ids=str,

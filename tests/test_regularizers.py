@@ -101,3 +101,23 @@ def test_one_transform_gives_a_number_and_numpy_is_refused(function):
         function(pb.Affine.identity(2), SHAPE)
     with pytest.raises(ValueError, match="is 2-D"):
         function(pb.Affine(torch.eye(2, 3)), (4, 5, 6))
+
+
+@each
+def test_beyond_a_horizon_there_is_nothing_to_regularize(function):
+    """A part of the output is read from nowhere: the number and its gradient are of the rest."""
+    matrix = torch.eye(3).repeat(2, 1, 1)
+    matrix[1, 2, :2] = torch.tensor([1.3, 0.2])
+    matrix.requires_grad_()
+    transform = pb.Projective(matrix)
+    assert transform.coordinates((12, 9), "centered").isnan().any()
+    value = function(transform, (12, 9))
+    assert value.isfinite().all()
+    value.sum().backward()
+    assert matrix.grad.isfinite().all()
+
+
+@each
+def test_the_transforms_of_several_heads_are_given_one_by_one(function):
+    with pytest.raises(TypeError, match="`transform` is a tuple, not a Transform; give one of them"):
+        function((pb.Translation(torch.zeros(2)),) * 2, (8, 8))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-_EXTRA = "pip install 'pullback[train]'"
+_EXTRA, _ONNX_EXTRA = "pip install 'pullback[train]'", "pip install 'pullback[onnx]'"
 
 try:
     import typer
@@ -57,7 +57,8 @@ def _run(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "pullback":
             raise
-        return _refuse(f"{error.name} is not installed; {_EXTRA}")
+        hint = _ONNX_EXTRA if error.name.startswith("onnx") else _EXTRA
+        return _refuse(f"{error.name} is not installed; {hint}")
     except MemoryError:
         return _refuse("this needs more memory than there is")
     except OSError as error:
@@ -150,6 +151,10 @@ def train(
     Under torchrun, all processes train together: torchrun --nproc-per-node 2 -m pullback train ...
     """
     if context.invoked_subcommand is not None:
+        ahead = [name for name, value in context.params.items() if value not in (None, False, _RUNS)]
+        if ahead:
+            option = ahead[0].replace("_", "-")
+            raise ValueError(f"train: --{option} stands before {context.invoked_subcommand}; give it behind that")
         return
     given = {
         "data": _source(data, download, mirror),
@@ -171,11 +176,19 @@ def addition(
     data: _Data = None,
     download: _Download = False,
     mirror: _Mirror = None,
-    distortion: Annotated[str, typer.Option(help="As in pullback train, of each digit on its own.")] = "rts",
-    transform: Annotated[str, typer.Option(help="What the transformers may do, as in pullback train.")] = "tps",
+    distortion: Annotated[
+        str | None, typer.Option(help="As in pullback train, of each digit on its own.", show_default="rts")
+    ] = None,
+    transform: Annotated[
+        str | None, typer.Option(help="What the transformers may do, as in pullback train.", show_default="tps")
+    ] = None,
     models: Annotated[
-        str, typer.Option(help="Of fcn, cnn, st-fcn, st-cnn, 2st-fcn and 2st-cnn, separated by commas.")
-    ] = "fcn,st-fcn,2st-fcn",
+        str | None,
+        typer.Option(
+            help="Of fcn, cnn, st-fcn, st-cnn, 2st-fcn and 2st-cnn, separated by commas.",
+            show_default="fcn,st-fcn,2st-fcn",
+        ),
+    ] = None,
     seeds: _Seeds = None,
     schedule: _Schedule = None,
     epochs: Annotated[int | None, typer.Option(show_default="by schedule and data")] = None,
@@ -195,10 +208,15 @@ def addition(
         "schedule": schedule,
         "epochs": epochs,
         "precision": precision,
-        # With a smaller step the transformers find the digits much later, since a sum tells less about each.
-        "localization_scale": None if resume else 1.0,
     }
-    _train_run(given, name, runs, resume)
+    usual = {
+        "distortion": "rts",
+        "transform": "tps",
+        "models": ("fcn", "st-fcn", "2st-fcn"),
+        # With a smaller step the transformers find the digits much later, since a sum tells less about each.
+        "localization_scale": 1.0,
+    }
+    _train_run(given, name, runs, resume, usual)
 
 
 @_train.command()
@@ -226,6 +244,11 @@ def colocalise(
     for name in wanted:
         if name not in dataset.classes:
             raise ValueError(f"colocalise: {name!r} is no class; there is {', '.join(dataset.classes)}")
+    for name in wanted:
+        label = dataset.classes.index(name)
+        if not ((dataset.train_labels == label).any() and (dataset.test_labels == label).any()):
+            raise ValueError(f"colocalise: there are no pictures of {name!r} to train on, or none to test")
+    out.mkdir(parents=True, exist_ok=True)
     scene = colocalization.SCENES["tc" if clutter else "t"]
     console = Console(highlight=False)
     console.print(
@@ -241,7 +264,6 @@ def colocalise(
         console.print(
             f"{name:>8}  {before:5.1f} % > {after:5.1f} %  ({unseen:5.1f} %)  mean overlap {one.overlap.mean():.2f}"
         )
-    out.mkdir(parents=True, exist_ok=True)
     console.print(f"picture: {colocalization.write(located, out)}", soft_wrap=True)
 
 
@@ -255,8 +277,13 @@ def _listed(names: str | None) -> tuple[str, ...] | None:
     return (*(name for name in models.MODELS if name in given), *sorted(given - set(models.MODELS)))
 
 
-def _train_run(given: dict[str, Any], name: str | None, runs: Path, resume: bool) -> None:
-    """Make a run with what of the configuration is given, or go on with one, train it and write its report."""
+def _train_run(
+    given: dict[str, Any], name: str | None, runs: Path, resume: bool, usual: dict[str, Any] | None = None
+) -> None:
+    """Make a run with what of the configuration is given, or go on with one, train it and write its report.
+
+    What is not given is as in `usual`, or as in :class:`~pullback.train.runs.Configuration`.
+    """
     from rich.console import Console
 
     from pullback.train import data as data_module
@@ -266,21 +293,22 @@ def _train_run(given: dict[str, Any], name: str | None, runs: Path, resume: bool
     from pullback.train.runs import Configuration, Run, defaults
 
     given = {key: value for key, value in given.items() if value is not None}
+    wanted = {**(usual or {}), **given}
     with processes.together():
         first = processes.rank() == 0
         console = Console(highlight=False, quiet=not first)
         if resume:
-            run = _interrupted(runs, name, given)
+            run = _interrupted(runs, name, given, _base_name(wanted))
             dataset = data_module.load(run.configuration.data)
             run.check(dataset)
         else:
-            asked = Configuration(**given)  # what is out of range is refused before anything is read
+            asked = Configuration(**wanted)  # what is out of range is refused before anything is read
             path = _new(runs, name, asked) if first else None
             dataset = data_module.load(asked.data)
             others = defaults(asked.schedule, len(dataset.train_labels), asked.models)
             if first:
                 assert path is not None
-                Run.create(path, Configuration(**{**others, **given}), dataset)
+                Run.create(path, Configuration(**{**others, **wanted}), dataset)
             run = Run.open(processes.told_by_first(path))
         _announce(console, run)
         try:
@@ -362,6 +390,7 @@ def reproduce(
     """Train the cells of a table of the paper that are not trained yet, and write the page that shows it."""
     from rich.console import Console
 
+    from pullback.train import data as data_module
     from pullback.train import table1, table1_page
 
     if what != "table1":
@@ -371,6 +400,7 @@ def reproduce(
         raise ValueError("reproduce: give --data FOLDER with MNIST's IDX files, or --download")
     chosen = table1.chosen(cells)
     console = Console(highlight=False)
+    data_module.load(source)  # what cannot be read is refused before anything is begun
     runs.mkdir(parents=True, exist_ok=True)
     for cell, trained in table1.train(runs, source, schedule, seeds, jobs, chosen):
         console.print(
@@ -457,6 +487,7 @@ def warp(
         interpolation=interpolation,
         border=border,
         fill=values[0] if len(values) == 1 else values,
+        antialias=scale < 1 and interpolation != "nearest",
     )
     pictures.write(target, warped)
 
@@ -553,8 +584,8 @@ def _new(runs: Path, name: str | None, configuration: Configuration) -> Path:
     return path
 
 
-def _interrupted(runs: Path, name: str | None, given: dict[str, Any]) -> Run:
-    """Return the run to go on with: the one of that name, or the newest unfinished one of such settings."""
+def _interrupted(runs: Path, name: str | None, given: dict[str, Any], base_name: str) -> Run:
+    """Return the run to go on with: the one of that name, or the newest unfinished one of such a base name."""
     import dataclasses
 
     from pullback.train.runs import Run, RunError
@@ -562,9 +593,9 @@ def _interrupted(runs: Path, name: str | None, given: dict[str, Any]) -> Run:
     if name is not None:
         run = Run.open(_named(runs, name))
     else:
-        found = [Run.open(path) for path in _numbered(runs, _base_name(given))[:-1]]
+        found = [Run.open(path) for path in _numbered(runs, base_name)[:-1]]
         if not found:
-            raise RunError(f"{runs / _base_name(given)}: no such run; there is nothing to resume")
+            raise RunError(f"{runs / base_name}: no such run; there is nothing to resume")
         run = next((run for run in reversed(found) if not run.finished), found[-1])
     kept = {field.name: getattr(run.configuration, field.name) for field in dataclasses.fields(run.configuration)}
     for key, value in given.items():

@@ -41,8 +41,8 @@ def sample(
         Positions in the order of the axes: (x), (y, x) or (z, y, x). For an image with a batch axis,
         ``(N or 1, ..., d)``. float32 or float64; other real dtypes are converted.
     interpolation : str, Cubic, or a sequence with one an axis
-        - ``"nearest"``: copies the nearest sample as it is; ``"label"``: copies the integer that has the largest
-          weight among the linear ones, for all axes or none; of equals, the smallest;
+        - ``"nearest"``: copies the nearest sample as it is, half-way the one on the right; ``"label"``: copies the
+          integer that has the largest weight among the linear ones, for all axes or none; of equals, the smallest;
         - ``"linear"`` (or ``"bilinear"``, ``"trilinear"``);
         - ``"cubic"`` (or ``"bicubic"``): Keys' cubic convolution, a = -1/2; :class:`pullback.Cubic` sets another `a`;
         - ``"mitchell"``: Mitchell and Netravali's cubic, B = C = 1/3, which smooths a little;

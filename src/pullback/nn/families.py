@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +58,8 @@ class Family:
         The quantities that can be limited.
     ndims : tuple of int
         The numbers of spatial axes that the family has.
+    maker : tuple, optional
+        A function and its arguments that give this family, by which it is pickled.
 
     See Also
     --------
@@ -81,6 +84,19 @@ class Family:
     build: Callable[[Tensor, Shape, Limit], Transform]
     limits: tuple[str, ...]
     ndims: tuple[int, ...] = (1, 2, 3)
+    maker: tuple[Callable[..., Family], tuple[int, ...]] | None = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the families of this module by what made them, and others by their functions."""
+        if FAMILIES.get(self.name) is self:
+            return _known, (self.name,)
+        if self.maker is not None:
+            return self.maker
+        return Family, (self.name, self.count, self.build, self.limits, self.ndims)
+
+
+def _known(name: str) -> Family:
+    return FAMILIES[name]
 
 
 def thin_plate_spline(control: int = 4) -> Family:
@@ -125,7 +141,12 @@ def thin_plate_spline(control: int = 4) -> Family:
         return splines[shape].with_parameters(points + displaced)
 
     return Family(
-        "tps" if control == 4 else f"tps of {control}", lambda d: d * control**d, build, ("displacement",), (2, 3)
+        "tps" if control == 4 else f"tps of {control}",
+        _vectors(control),
+        build,
+        ("displacement",),
+        (2, 3),
+        maker=(thin_plate_spline, (control,)),
     )
 
 
@@ -163,12 +184,16 @@ def free_form(control: int = 7) -> Family:
         return FreeForm.from_parameters(_on_lattice(_displaced(raw, limit), control, len(shape)))
 
     return Family(
-        "free-form" if control == 7 else f"free-form of {control}", _vectors(control), build, ("displacement",)
+        "free-form" if control == 7 else f"free-form of {control}",
+        _vectors(control),
+        build,
+        ("displacement",),
+        maker=(free_form, (control,)),
     )
 
 
 def diffeomorphic(lattice: int = 8, steps: int = 7) -> Family:
-    """Return the family of diffeomorphisms: flows along a stationary velocity on a lattice, which never fold.
+    """Return the family of diffeomorphisms: flows along a stationary velocity on a lattice.
 
     Parameters
     ----------
@@ -190,6 +215,7 @@ def diffeomorphic(lattice: int = 8, steps: int = 7) -> Family:
     See Also
     --------
     pullback.Velocity : The transform.
+    fold_penalty : For velocities that change by much from one point of the lattice to the next, whose flow may fold.
 
     Examples
     --------
@@ -204,7 +230,7 @@ def diffeomorphic(lattice: int = 8, steps: int = 7) -> Family:
         return Velocity(velocity, steps)
 
     name = "diffeomorphic" if (lattice, steps) == (8, 7) else f"diffeomorphic of {lattice}"
-    return Family(name, _vectors(lattice), build, ("displacement",))
+    return Family(name, _vectors(lattice), build, ("displacement",), maker=(diffeomorphic, (lattice, steps)))
 
 
 def _translation(raw: Tensor, shape: Shape, limit: Limit) -> Transform:

@@ -184,6 +184,7 @@ class SpatialSoftmaxLocalization(Localization):
         layers = _convolutions("SpatialSoftmaxLocalization", channels, widths, kernel_size, ndim, pool, groups)
         heat = _CONVOLUTIONS[ndim]((channels, *widths)[-1], maps, kernel_size, padding=kernel_size // 2)
         super().__init__([*layers, heat], maps * ndim)
+        self.cell = pool * 2 ** len(widths)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the mean positions of the heat maps of a batch of images.
@@ -200,11 +201,9 @@ class SpatialSoftmaxLocalization(Localization):
         """
         heat: Tensor = self.layers(image)
         sides = image.shape[2:]
-        # The middles of the cells that the image was pooled to.
-        axes = [
-            (2 * torch.arange(count, device=heat.device) + 1 - count) * (side / (count * min(sides)))
-            for count, side in zip(heat.shape[2:], sides, strict=True)
-        ]
+        # The middles of the cells that the image was pooled to, of which the last on an axis may be cut off.
+        edges = [torch.arange(0, side + self.cell, self.cell, device=heat.device).clamp(max=side) for side in sides]
+        axes = [(edge[:-1] + edge[1:] - side) / min(sides) for edge, side in zip(edges, sides, strict=True)]
         places = torch.cartesian_prod(*axes).reshape(-1, len(axes))
         weight = heat.flatten(2).to(torch.promote_types(heat.dtype, torch.float32)).softmax(2)
         # Not a product of matrices, which autocast would round to half precision.

@@ -1,6 +1,7 @@
 """What to add to a loss so that predicted transforms stay sensible: functions of the transforms alone.
 
 Each gives one number a transform, differentiable in what the transform was predicted from, and zero for the identity.
+Points beyond the horizon of a projective map, which are read from nowhere, count for nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def distance_from_identity(transform: Transform, shape: Sequence[int]) -> Tensor
     >>> pb.nn.distance_from_identity(shift, (8, 8))
     tensor([0.0000, 0.2500])
     """
-    at, points = _mapped("distance_from_identity", transform, shape)
+    at, points, _ = _mapped("distance_from_identity", transform, shape)
     return _mean((at - points).square().sum(-1), transform)
 
 
@@ -99,7 +100,7 @@ def overhang(transform: Transform, shape: Sequence[int], input_shape: Sequence[i
     >>> gone.grad
     tensor([0., 4.])
     """
-    at, _ = _mapped("overhang", transform, shape)
+    at, _, _ = _mapped("overhang", transform, shape)
     extent = _check.resized("overhang", shape if input_shape is None else input_shape)
     half = torch.tensor([side / min(extent) for side in extent], dtype=at.dtype, device=at.device)
     return _mean((at.abs() - half).clamp(min=0).square().sum(-1), transform)
@@ -142,7 +143,7 @@ def bending_energy(transform: Transform, shape: Sequence[int]) -> Tensor:
     >>> bool(pb.nn.bending_energy(pb.FreeForm(bend), (16, 16)) > 0)
     True
     """
-    at, _ = _mapped("bending_energy", transform, shape)
+    at, _, known = _mapped("bending_energy", transform, shape)
     axes = [at.ndim - 1 - transform.ndim + axis for axis in range(transform.ndim)]
     steps = [1 / scale for scale in frame_of(_FRAME, tuple(shape), output=True).scale]
     total = at.new_zeros(transform.batch_shape)
@@ -150,7 +151,10 @@ def bending_energy(transform: Transform, shape: Sequence[int]) -> Tensor:
         for second in range(len(axes)):
             slope = _difference(at, axes[first], steps[first])
             bend = _difference(slope, axes[second], steps[second])
-            total = total + _mean(bend.square().sum(-1), transform) if bend.numel() else total
+            if bend.numel():
+                whole = _of_both(_of_both(known, axes[first]), axes[second])
+                bend = torch.where(whole[..., None], bend, 0.0)
+                total = total + _mean(bend.square().sum(-1), transform)
     return total
 
 
@@ -233,27 +237,43 @@ def fold_penalty(transform: Transform, shape: Sequence[int], least: float = 0.0)
     return _mean(functional.relu(least - _determinants("fold_penalty", transform, shape)), transform)
 
 
-def _mapped(function: str, transform: Transform, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return where the points of an output are read from, and the points, both ``(..., *shape, d)``."""
+def _mapped(function: str, transform: Transform, shape: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where the points of an output are read from, the points, both ``(..., *shape, d)``, and which are known.
+
+    Those beyond the horizon of a projective map are not, and stay where they are.
+    """
+    if not isinstance(transform, Transform):
+        several = "; give one of them" if isinstance(transform, tuple) else ""
+        raise TypeError(f"{function}: `transform` is a {type(transform).__name__}, not a Transform{several}")
     shape = _check.resized(function, shape)
     if len(shape) != transform.ndim:
         raise ValueError(f"{function}: `shape` is {tuple(shape)} but the transform is {transform.ndim}-D")
     at = transform.coordinates(shape, _FRAME)
     if not isinstance(at, Tensor):
         raise TypeError(f"{function}: the transform is on NumPy arrays; give one on tensors")
-    return at, points_like(at, tuple(shape), _FRAME)
+    points = points_like(at, tuple(shape), _FRAME)
+    known = at.isfinite().all(-1)
+    return torch.where(known[..., None], at, points), points, known
 
 
 def _determinants(function: str, transform: Transform, shape: Sequence[int]) -> Tensor:
-    _, points = _mapped(function, transform, shape)
+    """Return the Jacobian's determinant at each point of an output; 1 where nothing is known."""
+    _, points, known = _mapped(function, transform, shape)
     points = points[None] if transform.batch_shape else points
     jacobian = transform.jacobian(points, shape=tuple(shape), frame=_FRAME)
-    determinants: Tensor = torch.linalg.det(jacobian)
+    still = torch.eye(transform.ndim, dtype=jacobian.dtype, device=jacobian.device)
+    determinants: Tensor = torch.linalg.det(torch.where(known[..., None, None], jacobian, still))
     return determinants
 
 
 def _difference(values: Tensor, axis: int, step: float) -> Tensor:
     return torch.diff(values, dim=axis) / step
+
+
+def _of_both(known: Tensor, axis: int) -> Tensor:
+    """Return which differences along an axis are of two points that are known."""
+    count = known.shape[axis] - 1
+    return known.narrow(axis, 0, count) & known.narrow(axis, 1, count)
 
 
 def _mean(values: Tensor, transform: Transform) -> Tensor:

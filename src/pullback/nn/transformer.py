@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from pullback.nn.families import Family, Limit
 from pullback.nn.heads import TransformHead
 from pullback.nn.localization import Localization
+from pullback.sampling import sample
 from pullback.transforms import Affine, Chain, Transform
+from pullback.transforms.base import points_like
 from pullback.warping import warp
 
 Transforms = Transform | tuple[Transform, ...]
@@ -85,7 +87,8 @@ class SpatialTransformer(nn.Module):
     noise : float, optional
         Standard deviation of the head's weights at the start; see :class:`TransformHead`.
     antialias : bool, optional
-        As in :func:`pullback.warp`; for the output, and for what further steps look at.
+        As in :func:`pullback.warp`; for the output, and for what further steps look at where the output has the form of
+        the image.
     interpolation : str, Cubic, or a sequence with one an axis, optional
         As in :func:`pullback.warp`.
     border : str or sequence of str, optional
@@ -251,9 +254,9 @@ class SpatialTransformer(nn.Module):
             poses = _tiles(self.heads, image.shape[2:], shape, image.device)
             transforms = tuple(Chain.of(pose, part) for pose, part in zip(poses, transforms, strict=True))
         for _ in range(1, self.steps):
-            seen = torch.cat([self._view(image, transform, image.shape[2:]) for transform in transforms])
+            seen = torch.cat([self._look(image, transform, shape) for transform in transforms])
             # Each head looks through its own transform, and of what is predicted from that its own alone is taken.
-            looks = torch.split(self._features(seen), len(image))
+            looks = self._features(seen).chunk(len(transforms))
             found = [self.head(look, shape)[own] for own, look in enumerate(looks)]
             transforms = tuple(Chain.of(so_far, more) for so_far, more in zip(transforms, found, strict=True))
         return transforms
@@ -266,6 +269,26 @@ class SpatialTransformer(nn.Module):
                 f"{image.shape[0]}; keep the batch as its first axis"
             )
         return features
+
+    def _look(self, image: Tensor, transform: Transform, shape: Sequence[int]) -> Tensor:
+        """Return what an output of `shape` would show, at the image's own resolution."""
+        seen = image.shape[2:]
+        if all(side * shape[0] == other * seen[0] for side, other in zip(shape, seen, strict=True)):
+            return self._view(image, transform, seen)
+        # Of another form than the image, the output spans other positions in the frame "centered".
+        dtype = torch.promote_types(image.dtype, torch.float32)
+        points = points_like(torch.empty((), dtype=dtype, device=image.device), tuple(seen), "centered")
+        extent, own = (points.new_tensor(sides) / min(sides) for sides in (shape, seen))
+        look: Tensor = sample(
+            image,
+            transform((points * (extent / own))[None], shape=shape, frame="centered"),
+            interpolation=self.interpolation,
+            border=self.border,
+            fill=self.fill,
+            extent=self.extent,
+            frame="centered",
+        )
+        return look
 
     def _view(self, image: Tensor, transform: Transform, shape: Sequence[int] | None) -> Tensor:
         view: Tensor = warp(
@@ -290,6 +313,8 @@ class SpatialTransformer(nn.Module):
         edges = torch.ones(image.shape[2:], dtype=torch.bool, device=image.device)
         edges[(slice(1, -1),) * self.ndim] = False
         fill = torch.as_tensor(self.fill, dtype=torch.float32, device=image.device)
+        if fill.ndim and len(fill) != image.shape[1]:
+            return  # which `warp` refuses
         background = values[:, :, edges].transpose(0, 1).flatten(1).median(1).values
         spread = values.transpose(0, 1).flatten(1).std(1, correction=0)
         off = (background - fill).abs() > _NOTICEABLE * spread

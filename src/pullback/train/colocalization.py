@@ -35,7 +35,7 @@ from pullback import nn as pbnn
 from pullback.train import atomic, distortions, models
 from pullback.train.data import Dataset
 from pullback.train.distortions import SIDE, Distortion, turned_and_placed
-from pullback.train.loop import quiet
+from pullback.train.loop import Interruption, interruptible, quiet
 
 CANVAS = 84
 SCENES: dict[str, Distortion] = {
@@ -344,10 +344,12 @@ class _Chained:
 
 
 def _fit(module: pl.LightningModule, batches: object, steps: int) -> None:
-    with quiet():
+    interruption = Interruption()
+    with quiet(), interruptible(interruption):
         pl.Trainer(
             max_steps=steps,
             max_epochs=1,
+            callbacks=[interruption],
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import re
 import zlib
@@ -144,19 +145,33 @@ def download(mirror: str = MIRROR) -> Path:
     DataError
         If a file cannot be fetched, or is not the one that its checksum says.
     """
+    import filelock
     import pooch
 
     folder = Path(os.environ.get("PULLBACK_DATA", pooch.os_cache("pullback"))) / "mnist"
-    for name, digest in _MNIST.items():
-        try:
-            file = pooch.retrieve(f"{mirror.rstrip('/')}/{name}", None, name, folder, processor=pooch.Decompress())
-        except (OSError, ValueError) as error:
-            raise DataError(f"{mirror}: {name} cannot be fetched ({error})") from error
-        if pooch.file_hash(file) != digest:
-            for path in (Path(file), folder / name):
+    folder.mkdir(parents=True, exist_ok=True)
+    # Processes that train together all come here at once.
+    with filelock.FileLock(folder / ".lock"):
+        for name, digest in _MNIST.items():
+            path = folder / name
+            if path.exists() and _digest(path) != digest:
                 path.unlink()
-            raise DataError(f"{mirror}: {name} is not MNIST's; its checksum is another")
+            try:
+                pooch.retrieve(f"{mirror.rstrip('/')}/{name}", None, name, folder)
+            except (OSError, ValueError) as error:
+                raise DataError(f"{mirror}: {name} cannot be fetched ({error})") from error
+            if _digest(path) != digest:
+                path.unlink()
+                raise DataError(f"{mirror}: {name} is not MNIST's; its checksum is another")
     return folder
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of what a file holds unpacked, as `load_idx` will read it; None for one that is damaged."""
+    try:
+        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    except (OSError, EOFError, zlib.error):
+        return None
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:

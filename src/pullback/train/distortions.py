@@ -261,9 +261,9 @@ def littered(canvases: Tensor, images: Tensor, boxes: Tensor, count: int, random
     drawn = [_piece(boxes, len(canvases), side, random) for _ in range(count)]
     sources, corners, spots = (torch.stack(parts, 1).to(device) for parts in zip(*drawn, strict=True))
     within = torch.cartesian_prod(*[torch.arange(float(_PIECE), device=device)] * 2)
-    pieces = pb.sample(images[sources.flatten()], corners.flatten(0, 1)[:, None] + within)
+    pieces: Tensor = pb.sample(images[sources.flatten()], corners.flatten(0, 1)[:, None] + within)
     places = (spots[:, :, None] + within).flatten(1, 2)
-    laid = pb.splat(pieces.reshape(len(canvases), 1, -1), places, (side, side))
+    laid: Tensor = pb.splat(pieces.reshape(len(canvases), 1, -1), places, (side, side))
     return (canvases + laid).clamp(max=1)
 
 

@@ -185,4 +185,4 @@ def rectify(
     first = transform[0] if isinstance(transform, tuple) else transform
     own = first.numpy()
     whole = pictures.fitted(shape) @ own.with_parameters(own.parameters[0])
-    return pictures.warped(picture, whole, (size, size), frame="centered")
+    return pictures.warped(picture, whole, (size, size), frame="centered", antialias=True)

@@ -190,8 +190,9 @@ class Training(pl.LightningModule):
         images, labels = batch
         logits = self.network(images).float()
         losses = functional.cross_entropy(logits, labels, reduction="none")
-        self.train_loss.update(losses.detach())
-        self.train_accuracy.update(logits.detach(), labels)
+        if len(labels):  # of a last batch with fewer pictures than processes, some have none
+            self.train_loss.update(losses.detach())
+            self.train_accuracy.update(logits.detach(), labels)
         # The gradients of all processes are averaged. Their shares of a batch may differ by a picture, and so each is
         # divided by what is its part of the whole: the average is the gradient of the mean over the batch.
         return losses.sum() * (processes.count() / self._pictures_in(index))
@@ -238,7 +239,17 @@ class Training(pl.LightningModule):
         return row
 
 
-class Recorder(pl.Callback):
+class Interruption(pl.Callback):
+    """Remembers an interruption by the user, of which Lightning makes an exit."""
+
+    interrupted = False
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Remember it."""
+        self.interrupted = isinstance(exception, KeyboardInterrupt)
+
+
+class Recorder(Interruption):
     """After each epoch: a row of measurements, the checkpoint to resume from, ``metrics.csv``.
 
     Parameters
@@ -260,7 +271,6 @@ class Recorder(pl.Callback):
         self.batches, self.before, self.progress = batches, before, progress
         self.history: list[Row] = []
         self.random_state = torch.get_rng_state()
-        self.interrupted = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint keeps of this."""
@@ -311,10 +321,6 @@ class Recorder(pl.Callback):
             measured = ("learning_rate", "train_loss", "train_error", "test_loss", "test_error")
             trainer.logger.log_metrics({name: row[name] for name in measured}, step=row["epoch"])
         self.progress.epoch(row)
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Remember an interruption by the user, of which Lightning makes an exit."""
-        self.interrupted = isinstance(exception, KeyboardInterrupt)
 
 
 def train(run: Run, dataset: Dataset, progress: Progress) -> list[Trained]:
@@ -388,7 +394,7 @@ def _train_one(
             num_sanity_val_steps=0,
         )
         resumed = _resumable(run, model, seed)
-        with _interruptible(recorder):
+        with interruptible(recorder):
             trainer.fit(
                 Training(network, settings, classes, len(dataset.train_labels)),
                 train_dataloaders=batches,
@@ -419,14 +425,14 @@ def _resumable(run: Run, model: str, seed: int) -> bool:
 
 
 @contextmanager
-def _interruptible(recorder: Recorder) -> Iterator[None]:
+def interruptible(interruption: Interruption) -> Iterator[None]:
     """Raise KeyboardInterrupt where Lightning exits for it, and take its signal handler away again."""
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit:
-        if recorder.interrupted:
+        if interruption.interrupted:
             raise KeyboardInterrupt from None
         raise
     finally:

@@ -138,8 +138,10 @@ def _built(name: str, canvas: int, classes: int, transform: str, channels: int, 
         return Network(classifier(channels, canvas, classes, width))
     pool = 1 if canvas <= _LARGEST_WHOLE else 2
     localization: pbnn.Localization
-    # Of two pictures that lie on each other, fully connected layers find neither.
-    if name in CONVOLUTIONAL or channels > 1:
+    if channels > 1:
+        # Of two pictures at once, other localization networks hardly find either.
+        localization = pbnn.SpatialSoftmaxLocalization(channels, (16, 32), 16, pool=pool, groups=_GROUPS)
+    elif name in CONVOLUTIONAL:
         localization = pbnn.ConvLocalization(channels, (16, 32), _FEATURES, pool=2 * pool, groups=_GROUPS)
     else:
         localization = pbnn.FullyConnectedLocalization((channels, canvas, canvas), (_FEATURES,) * 3)

@@ -19,10 +19,24 @@ T = TypeVar("T")
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Join the processes that torchrun started, if it did, for as long as the block lasts."""
+    """Join the processes that torchrun started, if it did, for as long as the block lasts.
+
+    Raises
+    ------
+    ValueError
+        If there are GPUs, and more processes than those.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield
         return
+    if torch.cuda.is_available():
+        own, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if own >= there:
+            raise ValueError(
+                f"torchrun: started more processes than there are GPUs, {there}; give --nproc-per-node {there}"
+            )
+        # What is told from one process to the others goes through its own GPU.
+        torch.cuda.set_device(own)
     distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield

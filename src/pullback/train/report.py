@@ -253,7 +253,7 @@ def _origin(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
         "training": f"{settings.epochs} epochs in batches of {settings.batch_size}; {SCHEDULES[settings.schedule]}, "
         f"rate up to {settings.learning_rate:g}, localization × {settings.localization_scale:g}, "
         f"weight decay {settings.weight_decay:g}",
-        "pictures above": f"from the first model with a transformer, seed {all_trained[0].seed}",
+        "pictures above": f"from the first model with the most transformers, seed {all_trained[0].seed}",
         "made with": f"pullback {pb.__version__}, PyTorch {torch.__version__}",
     }
     entries = "\n".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
@@ -270,20 +270,21 @@ def _origin(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
 def _command(run: Run) -> str:
     """Return the command that trains such a run."""
     settings = run.configuration
+    adds = settings.task == ADDITION
     options = {
         "data": settings.data if settings.data != data.DIGITS else None,
         "distortion": settings.distortion,
         "transform": settings.transform,
-        "models": ",".join(settings.models) if settings.models != Configuration.models else None,
+        "models": ",".join(settings.models) if adds or settings.models != Configuration.models else None,
         "schedule": settings.schedule if settings.schedule != FAST else None,
         "precision": settings.precision if settings.precision != PRECISIONS[0] else None,
         "seeds": settings.seeds,
         "epochs": settings.epochs,
-        "batch-size": settings.batch_size,
-        "learning-rate": settings.learning_rate,
+        "batch-size": settings.batch_size if not adds else None,
+        "learning-rate": settings.learning_rate if not adds else None,
     }
     given = (f"--{name} {shlex.quote(str(value))}" for name, value in options.items() if value is not None)
-    return " ".join(("pullback train", *given))
+    return " ".join(("pullback train addition" if adds else "pullback train", *given))
 
 
 def _embedded(image: Tensor) -> str:

@@ -104,11 +104,19 @@ def train(
     threads = max(1, (os.cpu_count() or 1) // workers)
     # Processes with threads, such as torch's, are not forked.
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, context, _start, (threads, data)) as pool:
-        for count in range(1, seeds + 1):
-            tasks = {pool.submit(_train, folder / cell.name, cell, data, schedule, count): cell for cell in cells}
-            for task in as_completed(tasks):
-                yield from ((tasks[task], trained) for trained in task.result())
+        try:
+            for count in range(1, seeds + 1):
+                tasks = {pool.submit(_train, folder / cell.name, cell, data, schedule, count): cell for cell in cells}
+                for task in as_completed(tasks):
+                    yield from ((tasks[task], trained) for trained in task.result())
+        except BaseException:
+            # What waits is not begun, and what is under way goes on after its last whole epoch the next time.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()  # at any moment: its files are whole
+            raise
 
 
 _dataset: Dataset

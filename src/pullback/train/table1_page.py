@@ -73,8 +73,8 @@ def write(runs: Path, out: Path) -> Path:
     runs : Path
         Where the runs are, one a cell.
     out : Path
-        Where to write. Of a cell that has more seeds there already than in `runs`, what is there is kept: cells may be
-        trained on several machines.
+        Where to write. Of a cell that has more seeds there already than in `runs`, trained in the same way, what is
+        there is kept: cells may be trained on several machines.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def write(runs: Path, out: Path) -> Path:
         The page.
     """
     kept = _kept(out)
-    measured = [one for cell in CELLS if (one := _more_seeds(_of_run(runs, cell), kept.get(cell.name)))]
+    measured = [one for cell in CELLS if (one := _chosen(_of_run(runs, cell), kept.get(cell.name)))]
     out.mkdir(parents=True, exist_ok=True)
     atomic.write(out / "table1.json", json.dumps([_record(one) for one in measured], indent=1) + "\n")
     atomic.write(out / "table1-metrics.csv", _metrics(measured))
@@ -92,8 +92,13 @@ def write(runs: Path, out: Path) -> Path:
     return page
 
 
-def _more_seeds(one: Measured | None, other: Measured | None) -> Measured | None:
-    return max((one, other), key=lambda measured: len(measured.trained) if measured else 0)
+def _chosen(measured: Measured | None, kept: Measured | None) -> Measured | None:
+    """Return what was measured now, or, if that was measured in the same way with more seeds, what was kept before."""
+    if measured is None or kept is None:
+        return measured or kept
+    same = dataclasses.replace(kept.configuration, seeds=measured.configuration.seeds, data=measured.configuration.data)
+    more = len(kept.trained) > len(measured.trained)
+    return kept if more and same == measured.configuration else measured
 
 
 def _of_run(runs: Path, cell: Cell) -> Measured | None:
