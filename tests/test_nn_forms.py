@@ -74,8 +74,8 @@ def test_further_looks_see_what_the_output_would_show(family, size):
     assert look.shape == image.shape
     # Read again at the places of the output's samples, in the frame that takes either for a square.
     again = pb.warp(look, pb.Affine.identity(2), size, frame="normalized", border="edge")
-    # Two readings, off by an eighth of what the slope changes by from sample to sample: 0.2 where the image ends. A look
-    # at other places is off by 0.5.
+    # Two readings, off by an eighth of what the slope changes by from sample to sample: 0.2 where the image ends. A
+    # look at other places is off by 0.5.
     torch.testing.assert_close(again[..., 2:-2, 2:-2], output[..., 2:-2, 2:-2], atol=3e-2, rtol=0)
 
 
