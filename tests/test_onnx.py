@@ -55,7 +55,7 @@ NEAR = torch.tensor([[0.9, 0.2, 0.1], [-0.1, 1.1, 0.07]])
         (pb.Cubic(-0.75), "edge", "GridSample"),
         ("spline3", "reflect", "Gather"),
         pytest.param("lanczos3", "symmetric", "Gather", marks=pytest.mark.slow),  # a graph of many nodes
-        ("mitchell", "constant", "Gather"),
+        pytest.param("mitchell", "constant", "Gather", marks=pytest.mark.slow),
     ],
     ids=str,
 )
