@@ -94,5 +94,5 @@ def test_threes_are_found():
             mnist, 3, colocalization.SCENES[scene], describe, count=100, steps=300, seed=0
         )
         assert colocalization.found(located.before) < 10
-        # 97 % and 98 % where this was written.
+        # 99 % of both where this was written.
         assert colocalization.found(located.overlap) > 85

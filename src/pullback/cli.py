@@ -244,7 +244,6 @@ def colocalise(
     for name in wanted:
         if name not in dataset.classes:
             raise ValueError(f"colocalise: {name!r} is no class; there is {', '.join(dataset.classes)}")
-    for name in wanted:
         label = dataset.classes.index(name)
         if not ((dataset.train_labels == label).any() and (dataset.test_labels == label).any()):
             raise ValueError(f"colocalise: there are no pictures of {name!r} to train on, or none to test")

@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from itertools import product
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -279,30 +279,24 @@ class SpatialTransformer(nn.Module):
         dtype = torch.promote_types(image.dtype, torch.float32)
         points = points_like(torch.empty((), dtype=dtype, device=image.device), tuple(seen), "centered")
         extent, own = (points.new_tensor(sides) / min(sides) for sides in (shape, seen))
-        look: Tensor = sample(
-            image,
-            transform((points * (extent / own))[None], shape=shape, frame="centered"),
-            interpolation=self.interpolation,
-            border=self.border,
-            fill=self.fill,
-            extent=self.extent,
-            frame="centered",
-        )
+        coords = transform((points * (extent / own))[None], shape=shape, frame="centered")
+        look: Tensor = sample(image, coords, **self._reading)
         return look
 
     def _view(self, image: Tensor, transform: Transform, shape: Sequence[int] | None) -> Tensor:
-        view: Tensor = warp(
-            image,
-            transform,
-            shape,
-            antialias=self.antialias,
-            interpolation=self.interpolation,
-            border=self.border,
-            fill=self.fill,
-            extent=self.extent,
-            frame="centered",
-        )
+        view: Tensor = warp(image, transform, shape, antialias=self.antialias, **self._reading)
         return view
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        """How images are read, as arguments of `warp` and `sample`."""
+        return {
+            "interpolation": self.interpolation,
+            "border": self.border,
+            "fill": self.fill,
+            "extent": self.extent,
+            "frame": "centered",
+        }
 
     def _look_at_background(self, image: Tensor) -> None:
         self._background_is_known = True
