@@ -154,8 +154,9 @@ def download(mirror: str = MIRROR) -> Path:
     with filelock.FileLock(folder / ".lock"):
         for name, digest in _MNIST.items():
             path = folder / name
-            if path.exists() and _digest(path) != digest:
-                path.unlink()
+            if _digest(path) == digest:
+                continue
+            path.unlink(missing_ok=True)
             try:
                 pooch.retrieve(f"{mirror.rstrip('/')}/{name}", None, name, folder)
             except (OSError, ValueError) as error:
@@ -167,7 +168,7 @@ def download(mirror: str = MIRROR) -> Path:
 
 
 def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of what a file holds unpacked, as `load_idx` will read it; None for one that is damaged."""
+    """Return the SHA-256 of what a file holds unpacked, as `read_idx` reads it; None if it is damaged or missing."""
     try:
         return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
     except (OSError, EOFError, zlib.error):
