@@ -27,8 +27,8 @@ import numpy as np
 
 import pullback as pb
 from pullback import _native, _reference
-from pullback._call import call_at
 from pullback._plan import BORDERS, FRAMES, INTERPOLATIONS, frame_of, is_reversed
+from pullback.sampling.call import call_at
 
 REALS = ("float32", "float64")
 DTYPES = (

@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 
 import pullback as pb
-from pullback.footprint import footprint_of
+from pullback.warping.footprint import footprint_of
 
 torch = pytest.importorskip("torch")
 

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 
 from pullback.backends import composite  # noqa: E402
 from pullback.backends import torch as backend  # noqa: E402
-from pullback.backends import torch_calculus as calculus  # noqa: E402
-from pullback.backends.torch_operators import reading_of  # noqa: E402
+from pullback.backends.torch import calculus  # noqa: E402
+from pullback.backends.torch.operators import reading_of  # noqa: E402
 
 SMOOTH = (
     "linear",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pullback import _reference as reference
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Frame, Lattice, Plan, frame_of, make_plan
-from pullback._reference_lattice import lattice_positions
+from pullback._reference.lattice import lattice_positions
 
 SCIPY_MODES = {
     "constant": "grid-constant",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import pullback as pb
 from pullback._plan import INTERPOLATIONS
-from pullback.resizing import axis_table
+from pullback.sampling.resizing import axis_table
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional

@@ -9,8 +9,8 @@ from pullback import _reference
 
 torch = pytest.importorskip("torch")
 from pullback.backends import torch as backend  # noqa: E402
-from pullback.backends import torch_operators as operators  # noqa: E402
-from pullback.backends.torch_operators import reading_of  # noqa: E402
+from pullback.backends.torch import operators  # noqa: E402
+from pullback.backends.torch.operators import reading_of  # noqa: E402
 
 every_mode = pytest.mark.parametrize("mode", MODES, ids="-".join)
 every_ndim = pytest.mark.parametrize("ndim", NDIMS)

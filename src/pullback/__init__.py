@@ -12,11 +12,7 @@ from typing import Any
 from pullback._check import LayoutWarning
 from pullback._plan import Cubic
 from pullback._version import __version__
-from pullback.explanation import Explanation, explain
-from pullback.normal import NormalEquations, normal_equations
-from pullback.resizing import resize
-from pullback.sampling import gradient, prefilter, sample, sample_vjp
-from pullback.splatting import splat
+from pullback.sampling import gradient, prefilter, resize, sample, sample_vjp, splat
 from pullback.threads import get_num_threads, set_num_threads
 from pullback.transforms import (
     Affine,
@@ -31,7 +27,7 @@ from pullback.transforms import (
     Translation,
     Velocity,
 )
-from pullback.warping import warp, warp_vjp
+from pullback.warping import Explanation, NormalEquations, explain, normal_equations, warp, warp_vjp
 
 __all__ = [
     "Affine",

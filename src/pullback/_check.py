@@ -296,62 +296,16 @@ def resizable(function: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{function}: `image` has no samples (spatial shape {shape}), so it cannot be resized")
 
 
-def transform(function: str, value: Any, image_shape: tuple[int, ...]) -> None:
-    """Refuse what is no transform, and one of more axes than the image."""
-    from pullback.transforms import Transform
-
-    if not isinstance(value, Transform):
-        raise TypeError(
-            f"{function}: `transform` must be a pullback transform, got {type(value).__name__}; "
-            "wrap a matrix as pullback.Affine(matrix)"
-        )
-    if value.ndim > len(image_shape):
-        raise ValueError(f"{function}: `transform` is {value.ndim}-D but `image` has shape {image_shape}")
-
-
 def cotangent(function: str, shape: tuple[int, ...], expected: tuple[int, ...], argument: str = "grad") -> None:
     """Refuse a cotangent, or a target, that does not have the shape of the output."""
     if shape != expected:
         raise ValueError(f"{function}: `{argument}` has shape {shape} but the output has shape {expected}")
 
 
-def matrix(function: str, transform: Any) -> None:
-    """Refuse a transform that has no matrix."""
-    from pullback.transforms import MatrixTransform
-
-    if not isinstance(transform, MatrixTransform):
-        raise TypeError(
-            f"{function}: `transform` is a {type(transform).__name__}; give one with a matrix, such as Affine"
-        )
-
-
 def on_the_cpu(function: str, image: Any) -> None:
     """Refuse a tensor on another device."""
     if image.device.type != "cpu":
         raise TypeError(f"{function}: `image` is on {image.device}; give a tensor on the CPU")
-
-
-def cotangent_lattice(
-    function: str,
-    shape: tuple[int, ...],
-    image_ndim: int,
-    transform: Any,
-    channel_axis: int | None,
-    argument: str = "grad",
-) -> tuple[int, ...]:
-    """Return the spatial shape of a cotangent of a warp; its other axes are checked by :func:`cotangent`."""
-    ndim: int = transform.ndim
-    after = 0 if channel_axis is None else image_ndim - 1 - channel_axis % image_ndim
-    lattice = list(shape)
-    if channel_axis is not None and after < ndim:
-        if len(shape) <= ndim:
-            raise ValueError(
-                f"{function}: `{argument}` has shape {shape}; it must have that of the output, with a channel axis"
-            )
-        del lattice[len(shape) - 1 - after]
-    if len(lattice) < ndim:
-        raise ValueError(f"{function}: `{argument}` has shape {shape}; the output has {ndim} spatial axes")
-    return tuple(lattice[len(lattice) - ndim :])
 
 
 def out(function: str, array: Any, expected: tuple[int, ...], dtype: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pullback import _check, _native
+import pullback._native as _native
+from pullback import _check
 
 
 def get_num_threads() -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from pullback import _native
+import pullback._native as _native
 from pullback._plan import LATTICES, Lattice, Plan
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pullback import _native
+import pullback._native as _native
 from pullback._plan import BORDERS, LATTICES, Lattice, Plan
 from pullback.backends._request import component_plan, prepare
 

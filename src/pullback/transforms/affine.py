@@ -7,21 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._arrays import Array, apply_linear, as_arrays, is_tensor, multiply, namespace, written
 from pullback._plan import constant
-from pullback.transforms.base import (
-    MAX_NDIM,
-    Array,
-    MatrixTransform,
-    apply_linear,
-    as_arrays,
-    check_ndim,
-    find_singular,
-    is_tensor,
-    multiply,
-    namespace,
-    offset_about,
-    written,
-)
+from pullback.transforms.base import MAX_NDIM, MatrixTransform, check_ndim, find_singular, offset_about
 from pullback.transforms.fitting import fitted_affine
 from pullback.transforms.world import Imported
 

@@ -7,14 +7,14 @@ each of which is a special case of the next, and that is all that composition ne
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, overload
 
 import numpy as np
 
-from pullback._plan import frame_of, is_reversed, is_tracing
+from pullback._arrays import apply_linear, as_arrays, is_tensor, namespace
+from pullback._plan import frame_of, is_reversed
 from pullback.transforms.fitting import Fitted
 from pullback.transforms.storage import Stored
 from pullback.transforms.world import Exported
@@ -698,11 +698,6 @@ def facing(values: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
     return values.reshape(values.shape[0], *(1,) * (points.ndim - 2), *values.shape[1:])
 
 
-def unspread(grad: Array, shape: Sequence[int]) -> Array:
-    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
-    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
-
-
 def moments(rows: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
     """Return the sum of ``rows (points, 1)^T`` over all points, or over those of each transform of a batch, for NumPy.
 
@@ -809,30 +804,6 @@ def offset_about(function: str, linear: Array, center: Array) -> tuple[Array, Ar
     return linear, center - apply_linear(linear, center)
 
 
-def is_tensor(value: object) -> bool:
-    """Say whether `value` is a torch tensor, without importing torch: where nothing has, there are no tensors."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
-
-
-def namespace(array: Array) -> Any:
-    """Return the module whose functions take `array`: torch for a tensor, otherwise NumPy."""
-    return sys.modules["torch"] if is_tensor(array) else np
-
-
-def as_arrays(function: str, **values: Array) -> tuple[Array, ...]:
-    """Return the arguments `values` of `function` as arrays of one kind.
-
-    If one of them is a tensor, all become tensors on its device, in the widest floating dtype among the tensors;
-    otherwise all become float64 arrays.
-    """
-    tensors = {name: value for name, value in values.items() if is_tensor(value)}
-    if not tensors:
-        return tuple(_as_real_array(function, name, value) for name, value in values.items())
-    dtype, device = _common_dtype_and_device(function, tensors)
-    return tuple(_as_tensor(function, name, value, dtype, device) for name, value in values.items())
-
-
 def check_ndim(function: str, ndim: int) -> int:
     """Return `ndim` if it is a number of spatial axes that the library knows."""
     if isinstance(ndim, bool) or not isinstance(ndim, int | np.integer):
@@ -856,80 +827,6 @@ def check_batch(function: str, axes: int, **values: Array) -> tuple[int, ...]:
             )
         batch = own if own and (not batch or batch == (1,)) else batch
     return batch
-
-
-def apply_linear(linear: Array, vector: Array) -> Array:
-    """Return ``linear @ vector`` for ``(..., d, d)`` and ``(..., d)``.
-
-    As products and a sum, here and in :func:`multiply`, because autocast would run a matrix product in half precision.
-    """
-    return (linear * vector[..., None, :]).sum(-1)
-
-
-def multiply(first: Array, second: Array) -> Array:
-    """Return ``first @ second`` for stacks of small matrices, ``(..., d, d)``."""
-    return (first[..., :, :, None] * second[..., None, :, :]).sum(-2)
-
-
-def eye_like(vectors: Array) -> Array:
-    """Return the identity matrix for `vectors`, ``(..., d)``, as an array of their kind."""
-    if is_tensor(vectors):
-        return sys.modules["torch"].eye(vectors.shape[-1], dtype=vectors.dtype, device=vectors.device)
-    return np.eye(vectors.shape[-1])
-
-
-def spread(array: Array, shape: Sequence[int]) -> Array:
-    """Return `array` broadcast to `shape`."""
-    return namespace(array).broadcast_to(array, tuple(shape))
-
-
-def written(values: Array) -> str:
-    """Return an array of numbers as short text."""
-    if isinstance(values, list):
-        return "[" + ", ".join(written(value) for value in values) + "]"
-    if isinstance(values, float):
-        # Adding zero turns -0 into 0.
-        return f"{values + 0.0:.6g}"
-    return written(np.asarray(values).tolist())
-
-
-def _as_real_array(function: str, name: str, value: Array) -> Array:
-    if is_tracing():  # torch.compile does not look at NumPy's dtypes
-        return np.asarray(value)
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{function}: `{name}` is not a regular array of numbers ({error})") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{function}: `{name}` has dtype {array.dtype}; give real numbers")
-    return array.astype(np.float64, copy=False)
-
-
-def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) -> Array:
-    if is_tensor(value):
-        return value.to(dtype)
-    torch = sys.modules["torch"]
-    # Plain numbers need no NumPy, which torch.compile could not trace.
-    is_plain = isinstance(value, float | int) or (
-        isinstance(value, tuple) and all(isinstance(part, float | int) for part in value)
-    )
-    number = value if is_plain else _as_real_array(function, name, value)
-    if is_tracing() and not is_plain:
-        return torch.as_tensor(number).to(device, dtype)
-    return torch.tensor(number, dtype=dtype, device=device)
-
-
-def _common_dtype_and_device(function: str, tensors: dict[str, Array]) -> tuple[Any, Any]:
-    torch = sys.modules["torch"]
-    dtype, device = None, next(iter(tensors.values())).device
-    for name, tensor in tensors.items():
-        if tensor.is_complex():
-            raise TypeError(f"{function}: `{name}` has dtype {tensor.dtype}; give real numbers")
-        if tensor.device != device:
-            raise ValueError(f"{function}: `{name}` is on {tensor.device}, other arguments on {device}; use one device")
-        if tensor.is_floating_point():
-            dtype = tensor.dtype if dtype is None else torch.promote_types(dtype, tensor.dtype)
-    return dtype or torch.get_default_dtype(), device
 
 
 def _check_composable(first: MatrixTransform, second: MatrixTransform) -> None:

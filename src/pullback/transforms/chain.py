@@ -7,17 +7,8 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback.transforms.base import (
-    Array,
-    MatrixTransform,
-    Transform,
-    as_arrays,
-    check_points,
-    facing,
-    moments,
-    multiply,
-    unspread,
-)
+from pullback._arrays import Array, as_arrays, multiply, unspread
+from pullback.transforms.base import MatrixTransform, Transform, check_points, facing, moments
 from pullback.transforms.displacement import Deformation, check_extent, check_vjp
 from pullback.transforms.projective import Projective
 

@@ -10,20 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pullback import _check
+from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace, unspread
 from pullback._plan import constant, frame_of, is_reversed
-from pullback.transforms.base import (
-    MAX_NDIM,
-    Array,
-    Transform,
-    as_arrays,
-    check_points,
-    eye_like,
-    is_tensor,
-    lattice_index,
-    namespace,
-    points_like,
-    unspread,
-)
+from pullback.transforms.base import MAX_NDIM, Transform, check_points, lattice_index, points_like
 
 if TYPE_CHECKING:
     from typing import Self

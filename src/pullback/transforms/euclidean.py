@@ -6,18 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._arrays import Array, apply_linear, as_arrays, namespace, spread, written
 from pullback._plan import constant
-from pullback.transforms.base import (
-    Array,
-    MatrixTransform,
-    apply_linear,
-    as_arrays,
-    check_batch,
-    check_ndim,
-    namespace,
-    spread,
-    written,
-)
+from pullback.transforms.base import MatrixTransform, check_batch, check_ndim
 from pullback.transforms.fitting import fitted_euclidean
 from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
 from pullback.transforms.similarity import Similarity, check_offset, rotation_parameters, turn_about

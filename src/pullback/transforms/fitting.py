@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pullback._arrays import as_arrays, is_tensor, namespace
 from pullback.transforms import base
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ class Fitted:
         pairs, like = _pairs(name, source, target, weights)
         parameters = cls._fitted(pairs)
         parameters = parameters if pairs.batched else parameters[0]
-        if base.is_tensor(like):
-            parameters = base.namespace(like).tensor(parameters, dtype=like.dtype, device=like.device)
+        if is_tensor(like):
+            parameters = namespace(like).tensor(parameters, dtype=like.dtype, device=like.device)
         return cls.from_parameters(parameters)
 
     @staticmethod
@@ -355,7 +356,7 @@ def _slopes(matrix: Array, source: Array, root: Array) -> Array:
 def _pairs(name: str, source: Any, target: Any, weights: Any) -> tuple[Pairs, Any]:
     """Return checked pairs, and an array of the kind that the result is to be."""
     given = {"source": source, "target": target} | ({} if weights is None else {"weights": weights})
-    arrays = dict(zip(given, base.as_arrays(name, **given), strict=True))
+    arrays = dict(zip(given, as_arrays(name, **given), strict=True))
     like = arrays["source"]
     points = {key: _detached(array) for key, array in arrays.items()}
     _check_shapes(name, points)
@@ -371,7 +372,7 @@ def _pairs(name: str, source: Any, target: Any, weights: Any) -> tuple[Pairs, An
     count, ndim = points["source"].shape[-2:]
     weight = np.broadcast_to(weight / weight.sum(-1, keepdims=True), (*(batch or (1,)), count))
     source, target = (np.broadcast_to(points[key], (*(batch or (1,)), count, ndim)) for key in ("source", "target"))
-    precision = float(base.namespace(like).finfo(like.dtype).eps)
+    precision = float(namespace(like).finfo(like.dtype).eps)
     return Pairs(name, source, target, weight, precision, bool(batch)), like
 
 
@@ -395,5 +396,5 @@ def _check_shapes(name: str, points: dict[str, Array]) -> None:
 
 
 def _detached(array: Any) -> Array:
-    result: Array = array.detach().cpu().double().numpy() if base.is_tensor(array) else array
+    result: Array = array.detach().cpu().double().numpy() if is_tensor(array) else array
     return result

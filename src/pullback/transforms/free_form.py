@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from pullback import _check
-from pullback.transforms.base import Array, as_arrays, is_tensor, lattice_index, points_like
+from pullback._arrays import Array, as_arrays, is_tensor
+from pullback.transforms.base import lattice_index, points_like
 from pullback.transforms.displacement import Displacement, LatticeField, check_extent, lattice_of
 
 if TYPE_CHECKING:

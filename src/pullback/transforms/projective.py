@@ -7,23 +7,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from pullback._arrays import Array, as_arrays, is_tensor, multiply, namespace, unspread, written
 from pullback._plan import constant
 from pullback.transforms.base import (
     MAX_NDIM,
-    Array,
     MatrixTransform,
-    as_arrays,
     check_ndim,
     check_points,
     facing,
     find_singular,
-    is_tensor,
     moments,
-    multiply,
-    namespace,
     points_like,
-    unspread,
-    written,
 )
 from pullback.transforms.fitting import fitted_projective
 from pullback.transforms.world import Imported, facing_forward

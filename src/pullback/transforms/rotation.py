@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pullback.transforms.base import Array, apply_linear, eye_like, multiply, namespace
+from pullback._arrays import Array, apply_linear, eye_like, multiply, namespace
 
 # Number of components of a turn in d dimensions.
 TURN_SIZES = {1: 0, 2: 1, 3: 3}

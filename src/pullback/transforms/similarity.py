@@ -7,20 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._arrays import Array, apply_linear, as_arrays, namespace, spread, written
 from pullback._plan import constant
 from pullback.transforms.affine import Affine
-from pullback.transforms.base import (
-    Array,
-    MatrixTransform,
-    apply_linear,
-    as_arrays,
-    check_batch,
-    check_ndim,
-    namespace,
-    offset_about,
-    spread,
-    written,
-)
+from pullback.transforms.base import MatrixTransform, check_batch, check_ndim, offset_about
 from pullback.transforms.fitting import fitted_similarity
 from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
 

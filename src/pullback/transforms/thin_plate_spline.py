@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback.transforms.base import (
-    Array,
-    as_arrays,
-    check_points,
-    eye_like,
-    is_tensor,
-    namespace,
-    points_like,
-    unspread,
-)
+from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace, unspread
+from pullback.transforms.base import check_points, points_like
 from pullback.transforms.displacement import Deformation, check_extent, check_vjp, lattice_of
 
 if TYPE_CHECKING:

@@ -6,17 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pullback._arrays import Array, as_arrays, eye_like, namespace, written
 from pullback._plan import constant
-from pullback.transforms.base import (
-    MAX_NDIM,
-    Array,
-    MatrixTransform,
-    as_arrays,
-    check_ndim,
-    eye_like,
-    namespace,
-    written,
-)
+from pullback.transforms.base import MAX_NDIM, MatrixTransform, check_ndim
 from pullback.transforms.euclidean import Euclidean
 from pullback.transforms.fitting import fitted_translation
 

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pullback import _check
+from pullback._arrays import Array, as_arrays, is_tensor, namespace
 from pullback._plan import frame_of, is_reversed
-from pullback.transforms.base import (
-    Array,
-    as_arrays,
-    check_points,
-    is_tensor,
-    namespace,
-)
+from pullback.transforms.base import check_points
 from pullback.transforms.displacement import (
     Displacement,
     OnLattice,

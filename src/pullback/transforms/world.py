@@ -25,13 +25,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from pullback._arrays import apply_linear, as_arrays, namespace
 from pullback._plan import Frame, frame_of
 from pullback.transforms import base
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from pullback.transforms.base import Array
+    from pullback._arrays import Array
 
 
 class Exported:
@@ -143,7 +144,7 @@ class Exported:
                 f"{name}: `shape_in` is {tuple(shape_in)} and `align_corners` is True; PyTorch reads a side of one "
                 "pixel at that pixel, whatever theta is"
             )
-        matrix, scale_in, offset_in, scale_out, offset_out = base.as_arrays(
+        matrix, scale_in, offset_in, scale_out, offset_out = as_arrays(
             name,
             matrix=self.matrix,
             scale_in=frame_in.scale,
@@ -152,8 +153,8 @@ class Exported:
             offset_out=frame_out.offset,
         )
         linear = matrix[..., :-1] * scale_out / scale_in[:, None]
-        offset = (base.apply_linear(matrix[..., :-1], offset_out) + matrix[..., -1] - offset_in) / scale_in
-        return reversed_axes(base.namespace(matrix).concatenate([linear, offset[..., None]], -1))
+        offset = (apply_linear(matrix[..., :-1], offset_out) + matrix[..., -1] - offset_in) / scale_in
+        return reversed_axes(namespace(matrix).concatenate([linear, offset[..., None]], -1))
 
 
 class Imported(Exported):
@@ -237,7 +238,7 @@ class Imported(Exported):
         Affine([[1, 0, 1], [0, 1, 2]])
         """
         name = f"{cls.__name__}.from_cv2"
-        (matrix,) = base.as_arrays(name, matrix=matrix)
+        (matrix,) = as_arrays(name, matrix=matrix)
         shape, rows = tuple(matrix.shape), 2 + cls._last_rows
         if len(shape) not in (2, 3) or shape[-2:] != (rows, 3):
             others = {(2, 3): "; that is for Affine", (3, 3): "; that is for Projective"}
@@ -313,12 +314,12 @@ class Imported(Exported):
         """
         name = f"{cls.__name__}.from_torch_theta"
         _refuse_projective(name, cls._last_rows)
-        (theta,) = base.as_arrays(name, theta=theta)
+        (theta,) = as_arrays(name, theta=theta)
         shape = tuple(theta.shape)
         if len(shape) not in (2, 3) or not 1 <= shape[-2] <= base.MAX_NDIM or shape[-1] != shape[-2] + 1:
             raise ValueError(f"{name}: `theta` has shape {shape}; give (d, d + 1) or (N, d, d + 1), d of 1, 2 or 3")
         frame_in, frame_out = _frames(name, shape[-2], shape_in, shape_out, align_corners)
-        theta, scale_in, offset_in, scale_out, offset_out = base.as_arrays(
+        theta, scale_in, offset_in, scale_out, offset_out = as_arrays(
             name,
             theta=reversed_axes(theta),
             scale_in=frame_in.scale,
@@ -327,8 +328,8 @@ class Imported(Exported):
             offset_out=frame_out.offset,
         )
         linear = theta[..., :-1] * scale_in[:, None] / scale_out
-        offset = theta[..., -1] * scale_in + offset_in - base.apply_linear(linear, offset_out)
-        return cls.from_parameters(base.namespace(theta).concatenate([linear, offset[..., None]], -1))
+        offset = theta[..., -1] * scale_in + offset_in - apply_linear(linear, offset_out)
+        return cls.from_parameters(namespace(theta).concatenate([linear, offset[..., None]], -1))
 
 
 def reversed_axes(matrix: Array) -> Array:
@@ -342,11 +343,11 @@ def facing_forward(matrix: Array) -> Array:
     """Return a projective matrix times -1 where its last entry is negative; other matrices as they are."""
     if matrix.shape[-1] != matrix.shape[-2]:
         return matrix
-    return base.namespace(matrix).where(matrix[..., -1:, -1:] < 0, -matrix, matrix)
+    return namespace(matrix).where(matrix[..., -1:, -1:] < 0, -matrix, matrix)
 
 
 def _square(function: str, argument: str, matrix: Array) -> Array:
-    (matrix,) = base.as_arrays(function, **{argument: matrix})
+    (matrix,) = as_arrays(function, **{argument: matrix})
     shape = tuple(matrix.shape)
     if len(shape) not in (2, 3) or shape[-1] != shape[-2] or not 2 <= shape[-1] <= base.MAX_NDIM + 1:
         raise ValueError(

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
+from pullback._arrays import is_tensor, like, namespace
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import backend_of
-from pullback.masking import has_signed_weights, least_coverage, like, quotient, real_dtype
-from pullback.transforms.base import is_tensor, namespace
+from pullback.sampling.run import has_signed_weights, least_coverage, quotient, real_dtype
 
 # exp() of importances is taken in bands of this width, a power of two so that what is left of an importance is exact.
 # Within a band, weights from exp(-32) to exp(32) stay far from the limits of single precision.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback.backends import composite
-from pullback.backends.composite_lattice import coordinates
+from pullback.backends.composite.lattice import coordinates
 
 # Of grid_sample, by border: the padding mode, and whether the outermost samples or the edges of their pixels are at -1
 # and 1, which decides about what samples a reflection goes.

@@ -12,8 +12,8 @@ With a fill that is not finite, :func:`gradient` is the reference's, but autogra
 at points that touch it: NaN where `fill` has a share of the value, and without the slope towards it where that share is
 zero.
 
-Kernels and borders are those of :mod:`pullback.backends.composite_kernels`, coordinates those of
-:mod:`pullback.backends.composite_lattice`.
+Kernels and borders are those of :mod:`pullback.backends.composite.taps`, coordinates those of
+:mod:`pullback.backends.composite.lattice`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from torch import Tensor
 
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan, cached
 from pullback._reference import spline_matrix
-from pullback.backends.composite_kernels import INDEX_MAPS, KERNELS, is_inside
-from pullback.backends.composite_lattice import coordinates, in_axis_order
-from pullback.backends.composite_lattice import geometry_vjp as coordinates_vjp
+from pullback.backends.composite.lattice import coordinates, in_axis_order
+from pullback.backends.composite.lattice import geometry_vjp as coordinates_vjp
+from pullback.backends.composite.taps import INDEX_MAPS, KERNELS, is_inside
 
 _VOID_INDEX = 2**30
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from pullback import _check
-from pullback._call import Call, call_at, canonical_image
 from pullback._plan import Cubic
-from pullback.masking import masked_gradient, masked_values, masked_vjp, missing_samples
-from pullback.transforms.base import namespace
+from pullback.sampling.call import call_at
+from pullback.sampling.run import masked_gradient, missing_samples, values_of, vjp_of
 
 
 def sample(
@@ -142,38 +139,6 @@ def sample(
     return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
 
 
-def values_of(call: Call, missing: Any, return_weight: bool, dtype: Any, out: Any) -> Any:
-    """Run a call of :func:`sample` or :func:`pullback.warp`; `missing` is None or canonical."""
-    return_weight = _check.weight_of_what(call.function, return_weight, masked=missing is not None)
-    dtype = _result_dtype(call, dtype, out)
-    if missing is not None:
-        values, coverage = masked_values(call, missing, dtype)
-        if out is not None:
-            call.canonical(out)[...] = values
-        result = call.restore(values) if out is None else out
-        return (result, call.restore(_spread(coverage, values.shape))) if return_weight else result
-    if out is None:
-        return call.restore(call.pull(call.samples(), call.plan, dtype))
-    call.pull(call.samples(), call.plan, dtype, out=call.canonical(out))
-    return out
-
-
-def _result_dtype(call: Call, dtype: Any, out: Any) -> Any:
-    """Return the dtype of the result, once `dtype` and `out` are known to fit the call."""
-    backend = call.backend
-    wanted = backend.as_dtype(call.function, dtype, call.image)
-    if out is not None:
-        backend.check_out(call.function, out)
-        _check.out(call.function, out, call.restored_shape, None if dtype is None else wanted)
-        wanted = out.dtype
-    _check.result_dtype(call.function, "dtype" if out is None else "out", wanted, call.image.dtype, call.plan)
-    return wanted
-
-
-def _spread(array: Any, shape: tuple[int, ...]) -> Any:
-    return namespace(array).broadcast_to(array, tuple(shape))
-
-
 def gradient(
     image: Any,
     coords: Any,
@@ -251,74 +216,6 @@ def gradient(
     return call.restore(call.backend.gradient(call.samples(), call.geometry, call.lattice, call.plan))
 
 
-def prefilter(
-    image: Any,
-    order: int | Sequence[int],
-    border: str | Sequence[str] = "constant",
-    *,
-    fill: complex | Sequence[complex] = 0,
-    ndim: int | None = None,
-    channel_axis: int | None = None,
-) -> Any:
-    r"""Turn samples into the coefficients of an interpolating B-spline.
-
-    An image that is read more than once needs this only once: ``sample(prefilter(image, 3), x,
-    interpolation="bspline3")`` is ``sample(image, x, interpolation="spline3")``.
-
-    Parameters
-    ----------
-    image : array_like or Tensor, ``([N,] [C,] *spatial)``
-        Samples, of any dtype that :func:`sample` takes.
-    order : int or sequence of int
-        The degree of the spline's pieces, 2 to 5; for all spatial axes or one an axis. 0 and 1 leave an axis as it is.
-    border : str or sequence of str
-        How the samples go on beyond the image, as in :func:`sample`; the coefficients are to be sampled with the same.
-    fill : number or sequence of numbers
-        The samples, and the coefficients, beyond a constant border.
-    ndim : int, optional
-        The number of spatial axes. Needed where neither `order` nor the axes tell: one or two axes beside
-        `channel_axis` are spatial.
-    channel_axis : int, optional
-        As in :func:`sample`.
-
-    Returns
-    -------
-    ndarray or Tensor
-        Coefficients, of the shape and in the layout of `image`, in the dtype that sums are formed in. Tensors carry
-        gradients to `image`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is wrong.
-
-    Notes
-    -----
-    The coefficients c solve, along each axis and with the border's index map b,
-
-    .. math:: \sum_k c[b(k)] \, \beta^n(i - k) = f[i],
-
-    a banded system, solved by a recursion down each line and one back up (Unser, Aldroubi and Eden 1993, "B-spline
-    signal processing").
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pullback as pb
-    >>> image = np.array([0.0, 0.0, 6.0, 0.0, 0.0])
-    >>> coefficients = pb.prefilter(image, 3)
-    >>> pb.sample(coefficients, [[2.0], [2.5]], interpolation="bspline3").round(6)
-    array([6.      , 3.605769])
-    """
-    orders = _check.orders("prefilter", order, ndim, np.ndim(image) - (channel_axis is not None))
-    ndim = len(orders)
-    backend, image, layout = canonical_image("prefilter", image, ndim, channel_axis)
-    names = tuple(f"spline{n}" if n > 1 else "linear" for n in orders)
-    plan = _check.plan("prefilter", ndim, image, names, border, "blend", fill)
-    _check.spatial("prefilter", tuple(image.shape[2:]), border)
-    return layout.restore(backend.prefilter(image, plan), ndim, layout.batch)
-
-
 def sample_vjp(
     image: Any,
     coords: Any,
@@ -389,20 +286,3 @@ def sample_vjp(
     )
     grad_image, grad_coords = vjp_of(call, grad, missing_samples(call, image, mask))
     return grad_image, grad_coords if call.layout.batch else grad_coords[0]
-
-
-def vjp_of(call: Call, grad: Any, missing: Any) -> tuple[Any, Any]:
-    """Run a call of :func:`sample_vjp` or :func:`pullback.warp_vjp`; the geometry's gradient stays canonical."""
-    _check.mixing(call.function, call.plan, "a gradient")
-    grad = call.backend.as_cotangent(call.function, grad, call.image)
-    _check.cotangent(call.function, tuple(grad.shape), call.restored_shape)
-    grad = call.canonical(grad)
-    if missing is None:
-        grad_image, grad_geometry = call.vjp(call.samples(), call.plan, grad)
-    else:
-        grad_image, grad_geometry = masked_vjp(call, missing, grad)
-    if any(call.plan.prefilter):
-        grad_image = call.backend.prefilter(grad_image, call.plan, adjoint=True)
-    if missing is not None:
-        grad_image = namespace(grad_image).where(missing, 0, grad_image)
-    return call.restore_image(grad_image), grad_geometry

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback import _check
-from pullback._call import Call, call_through
+from pullback._arrays import is_tensor, like
 from pullback._plan import LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
-from pullback.masking import like
-from pullback.transforms.base import is_tensor
+from pullback.sampling.call import Call
+from pullback.warping.through import call_through, check_matrix, check_transform, cotangent_lattice
 
 Array = npt.NDArray[np.float64]
 
@@ -133,10 +133,10 @@ def normal_equations(
         _check.on_the_cpu(function, image)
         image = image.detach().resolve_conj().numpy()
     target = target.detach().resolve_conj().cpu().numpy() if is_tensor(target) else np.asarray(target)
-    _check.transform(function, transform, tuple(np.shape(image)))
-    _check.matrix(function, transform)
+    check_transform(function, transform, tuple(np.shape(image)))
+    check_matrix(function, transform)
     transform = transform.numpy()
-    shape = _check.cotangent_lattice(function, target.shape, np.ndim(image), transform, channel_axis, "target")
+    shape = cotangent_lattice(function, target.shape, np.ndim(image), transform, channel_axis, "target")
     call = call_through(
         function,
         image,

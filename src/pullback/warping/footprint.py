@@ -28,10 +28,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback import _check
-from pullback._call import Call
+from pullback._arrays import like, namespace
 from pullback._plan import LATTICES, Lattice, Plan, frames_of, is_reversed
-from pullback.masking import like
-from pullback.transforms.base import namespace
+from pullback.sampling.call import Call
 
 Array = npt.NDArray[np.float64]
 

@@ -16,7 +16,7 @@ zero contributes nothing, so that a `fill` of NaN or infinity stays where it bel
 A point is *unreadable*, gives `fill` and has zero gradients, whatever the border, if one of its index coordinates is
 NaN, infinite or at least 2**30 in magnitude, or if the plan crops and it lies outside the outermost samples.
 
-A complex image is two real ones. Kernels and borders are those of :mod:`pullback._reference_taps`.
+A complex image is two real ones. Kernels and borders are those of :mod:`pullback._reference.taps`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
-from pullback._reference_lattice import coordinates, geometry_vjp, in_axis_order
-from pullback._reference_taps import Array, IndexArray, Mask, border_index, weights
+from pullback._reference.lattice import coordinates, geometry_vjp, in_axis_order
+from pullback._reference.taps import Array, IndexArray, Mask, border_index, weights
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pullback._plan import LATTICES, Lattice, cached
-from pullback._reference_lattice import control_weights
+from pullback._reference.lattice import control_weights
 
 
 def in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pullback import _native
+import pullback._native as _native
 from pullback._plan import BORDERS, Frame, Lattice, Plan, cached, frames_of
 from pullback.backends import composite
 from pullback.backends._request import component_plan, prepare

@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from pullback.backends import composite
-from pullback.backends.onnx import exported_pull, is_exporting
-from pullback.backends.torch_operators import batch_size, call_of, library, plan_of, real_dtype, without_fill
+from pullback.backends.torch.onnx import exported_pull, is_exporting
+from pullback.backends.torch.operators import batch_size, call_of, library, plan_of, real_dtype, without_fill
 
 _operators = torch.ops.pullback
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._call import Call
+from pullback._arrays import is_tensor, like, namespace, spread
 from pullback._plan import INTERPOLATIONS, Plan
-from pullback.transforms.base import is_tensor, namespace
+from pullback.sampling.call import Call
 
 # Below this much coverage a point counts as not covered. Where no weight is negative, the mean stays between its
 # samples however small the coverage is, and the bound is what positions are accurate to. Where some are, they may
@@ -64,13 +64,6 @@ def missing_samples(call: Call, image: Any, mask: Any) -> Any:
     is_shared = missing.ndim < len(shape)
     missing = missing[None, None] if is_shared else layout.canonical(missing, layout.ndim, layout.batch)
     return namespace(missing).broadcast_to(missing, (*missing.shape[:2], *spatial))
-
-
-def like(array: Any, image: Any, dtype: Any = None) -> Any:
-    """Return `array` as what `image` is: a NumPy array, or a tensor on its device."""
-    if namespace(image) is np:
-        return np.asarray(array, dtype)
-    return namespace(image).as_tensor(array, dtype=dtype, device=image.device)
 
 
 def known_samples(call: Call, missing: Any) -> tuple[Any, Any, Plan]:
@@ -142,3 +135,48 @@ def sum_to(array: Any, shape: tuple[int, ...]) -> Any:
     """Sum over the axes that `shape` shares."""
     shared = tuple(axis for axis, n in enumerate(shape) if n == 1 != array.shape[axis])
     return array.sum(axis=shared, keepdims=True)
+
+
+def values_of(call: Call, missing: Any, return_weight: bool, dtype: Any, out: Any) -> Any:
+    """Run a call of :func:`sample` or :func:`pullback.warp`; `missing` is None or canonical."""
+    return_weight = _check.weight_of_what(call.function, return_weight, masked=missing is not None)
+    dtype = _result_dtype(call, dtype, out)
+    if missing is not None:
+        values, coverage = masked_values(call, missing, dtype)
+        if out is not None:
+            call.canonical(out)[...] = values
+        result = call.restore(values) if out is None else out
+        return (result, call.restore(spread(coverage, values.shape))) if return_weight else result
+    if out is None:
+        return call.restore(call.pull(call.samples(), call.plan, dtype))
+    call.pull(call.samples(), call.plan, dtype, out=call.canonical(out))
+    return out
+
+
+def _result_dtype(call: Call, dtype: Any, out: Any) -> Any:
+    """Return the dtype of the result, once `dtype` and `out` are known to fit the call."""
+    backend = call.backend
+    wanted = backend.as_dtype(call.function, dtype, call.image)
+    if out is not None:
+        backend.check_out(call.function, out)
+        _check.out(call.function, out, call.restored_shape, None if dtype is None else wanted)
+        wanted = out.dtype
+    _check.result_dtype(call.function, "dtype" if out is None else "out", wanted, call.image.dtype, call.plan)
+    return wanted
+
+
+def vjp_of(call: Call, grad: Any, missing: Any) -> tuple[Any, Any]:
+    """Run a call of :func:`sample_vjp` or :func:`pullback.warp_vjp`; the geometry's gradient stays canonical."""
+    _check.mixing(call.function, call.plan, "a gradient")
+    grad = call.backend.as_cotangent(call.function, grad, call.image)
+    _check.cotangent(call.function, tuple(grad.shape), call.restored_shape)
+    grad = call.canonical(grad)
+    if missing is None:
+        grad_image, grad_geometry = call.vjp(call.samples(), call.plan, grad)
+    else:
+        grad_image, grad_geometry = masked_vjp(call, missing, grad)
+    if any(call.plan.prefilter):
+        grad_image = call.backend.prefilter(grad_image, call.plan, adjoint=True)
+    if missing is not None:
+        grad_image = namespace(grad_image).where(missing, 0, grad_image)
+    return call.restore_image(grad_image), grad_geometry

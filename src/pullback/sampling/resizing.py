@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback import _check
-from pullback._call import canonical_image
+from pullback._arrays import is_tensor
 from pullback._plan import INTERPOLATIONS, Cubic, Plan
-from pullback.transforms.base import is_tensor
+from pullback.sampling.call import canonical_image
 
 Array: TypeAlias = npt.NDArray[np.float64]
 IndexArray: TypeAlias = npt.NDArray[np.int64]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pullback import _check, _native
-from pullback._call import Call, call_at, call_through
+import pullback._native as _native
+from pullback import _check
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
-from pullback.footprint import Antialiased, VaryinglyAntialiased, antialiased
+from pullback.sampling.call import Call, call_at
 from pullback.transforms import Transform
+from pullback.warping.footprint import Antialiased, VaryinglyAntialiased, antialiased
+from pullback.warping.through import call_through
 
 # What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
 _BYTES_A_THREAD = 1024 * 1024

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from pullback._plan import Frame, Lattice, Plan
 from pullback.backends import composite
-from pullback.backends import torch_calculus as calculus
-from pullback.backends.torch_operators import IMAGE_DTYPES, batch_size, reading_of, real_dtype
+from pullback.backends.torch import calculus
+from pullback.backends.torch.operators import IMAGE_DTYPES, batch_size, reading_of, real_dtype
 
 name = "torch"
 

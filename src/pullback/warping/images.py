@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._call import call_through
 from pullback._plan import LATTICES, Cubic, is_reversed
-from pullback.footprint import antialiased
-from pullback.masking import missing_samples
-from pullback.sampling import values_of, vjp_of
+from pullback.sampling.run import missing_samples, values_of, vjp_of
+from pullback.warping.footprint import antialiased
+from pullback.warping.through import call_through, check_transform, cotangent_lattice
 
 
 def warp(
@@ -202,8 +201,8 @@ def warp_vjp(
     """
     function = "warp_vjp"
     grad_shape = tuple(np.shape(grad))
-    _check.transform(function, transform, tuple(np.shape(image)))
-    shape = _check.cotangent_lattice(function, grad_shape, np.ndim(image), transform, channel_axis)
+    check_transform(function, transform, tuple(np.shape(image)))
+    shape = cotangent_lattice(function, grad_shape, np.ndim(image), transform, channel_axis)
     call = call_through(
         function,
         image,

@@ -1,0 +1,124 @@
+"""Arrays of NumPy and of torch alike: which of the two a value is, and the operations that both have."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pullback._plan import is_tracing
+
+# A NumPy array or a torch tensor: the two share the operations used here, but no type that says so.
+Array: TypeAlias = Any
+
+
+def is_tensor(value: object) -> bool:
+    """Say whether `value` is a torch tensor, without importing torch: where nothing has, there are no tensors."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def namespace(array: Array) -> Any:
+    """Return the module whose functions take `array`: torch for a tensor, otherwise NumPy."""
+    return sys.modules["torch"] if is_tensor(array) else np
+
+
+def as_arrays(function: str, **values: Array) -> tuple[Array, ...]:
+    """Return the arguments `values` of `function` as arrays of one kind.
+
+    If one of them is a tensor, all become tensors on its device, in the widest floating dtype among the tensors;
+    otherwise all become float64 arrays.
+    """
+    tensors = {name: value for name, value in values.items() if is_tensor(value)}
+    if not tensors:
+        return tuple(_as_real_array(function, name, value) for name, value in values.items())
+    dtype, device = _common_dtype_and_device(function, tensors)
+    return tuple(_as_tensor(function, name, value, dtype, device) for name, value in values.items())
+
+
+def apply_linear(linear: Array, vector: Array) -> Array:
+    """Return ``linear @ vector`` for ``(..., d, d)`` and ``(..., d)``.
+
+    As products and a sum, here and in :func:`multiply`, because autocast would run a matrix product in half precision.
+    """
+    return (linear * vector[..., None, :]).sum(-1)
+
+
+def multiply(first: Array, second: Array) -> Array:
+    """Return ``first @ second`` for stacks of small matrices, ``(..., d, d)``."""
+    return (first[..., :, :, None] * second[..., None, :, :]).sum(-2)
+
+
+def eye_like(vectors: Array) -> Array:
+    """Return the identity matrix for `vectors`, ``(..., d)``, as an array of their kind."""
+    if is_tensor(vectors):
+        return sys.modules["torch"].eye(vectors.shape[-1], dtype=vectors.dtype, device=vectors.device)
+    return np.eye(vectors.shape[-1])
+
+
+def spread(array: Array, shape: Sequence[int]) -> Array:
+    """Return `array` broadcast to `shape`."""
+    return namespace(array).broadcast_to(array, tuple(shape))
+
+
+def unspread(grad: Array, shape: Sequence[int]) -> Array:
+    """Return a gradient in an array of `shape` of which the first axis, if it is 1 long, was repeated."""
+    return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)
+
+
+def written(values: Array) -> str:
+    """Return an array of numbers as short text."""
+    if isinstance(values, list):
+        return "[" + ", ".join(written(value) for value in values) + "]"
+    if isinstance(values, float):
+        # Adding zero turns -0 into 0.
+        return f"{values + 0.0:.6g}"
+    return written(np.asarray(values).tolist())
+
+
+def _as_real_array(function: str, name: str, value: Array) -> Array:
+    if is_tracing():  # torch.compile does not look at NumPy's dtypes
+        return np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{function}: `{name}` is not a regular array of numbers ({error})") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{function}: `{name}` has dtype {array.dtype}; give real numbers")
+    return array.astype(np.float64, copy=False)
+
+
+def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) -> Array:
+    if is_tensor(value):
+        return value.to(dtype)
+    torch = sys.modules["torch"]
+    # Plain numbers need no NumPy, which torch.compile could not trace.
+    is_plain = isinstance(value, float | int) or (
+        isinstance(value, tuple) and all(isinstance(part, float | int) for part in value)
+    )
+    number = value if is_plain else _as_real_array(function, name, value)
+    if is_tracing() and not is_plain:
+        return torch.as_tensor(number).to(device, dtype)
+    return torch.tensor(number, dtype=dtype, device=device)
+
+
+def _common_dtype_and_device(function: str, tensors: dict[str, Array]) -> tuple[Any, Any]:
+    torch = sys.modules["torch"]
+    dtype, device = None, next(iter(tensors.values())).device
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            raise TypeError(f"{function}: `{name}` has dtype {tensor.dtype}; give real numbers")
+        if tensor.device != device:
+            raise ValueError(f"{function}: `{name}` is on {tensor.device}, other arguments on {device}; use one device")
+        if tensor.is_floating_point():
+            dtype = tensor.dtype if dtype is None else torch.promote_types(dtype, tensor.dtype)
+    return dtype or torch.get_default_dtype(), device
+
+
+def like(array: Any, image: Any, dtype: Any = None) -> Any:
+    """Return `array` as what `image` is: a NumPy array, or a tensor on its device."""
+    if namespace(image) is np:
+        return np.asarray(array, dtype)
+    return namespace(image).as_tensor(array, dtype=dtype, device=image.device)
