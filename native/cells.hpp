@@ -263,6 +263,7 @@ void hide_outside(Cells<Real, D>& cells) {
 template <class Real, int D>
 void find_edge_taps(const View<D>& view, Cells<Real, D>& cells) {
     EdgeTaps<Real, D>& edge = cells.edge;
+    if (edge.count <= 0) return;
     const int count = padded(edge.count);
     for (int e = edge.count; e < count; ++e) edge.point[e] = edge.point[0];
     alignas(64) int32_t first[block_points], k[block_points], sample[block_points], inside[block_points];
@@ -355,7 +356,7 @@ void find_cells(const View<D>& view, Cells<Real, D>& cells) {
         cells.void_count = list_nonzero(cells.outside, end, cells.void_point);
     else if (any)
         find_edges(view, cells);
-    if (cells.edge.count) find_edge_taps(view, cells);
+    find_edge_taps(view, cells);
     if (cells.edge.count && view.way == Way::linear) find_edge_corners(view, cells.edge);
     cells.inside_count = count - cells.edge.count - cells.void_count;
     if (any && cells.inside_count > 0 && cells.inside_count < count) hide_outside(cells);

@@ -58,7 +58,7 @@ struct LocalIndex {
 
 template <class Real, int D>
 void find_local_index(const Lattice& lattice, int64_t begin, int count, LocalIndex<Real, D>& local) {
-    double origin[3];
+    double origin[3] = {};
     for_each_row(lattice, begin, count, [&](int64_t z, int64_t y, int64_t x, int first, int n) {
         if (first == 0) {
             origin[0] = static_cast<double>(z);
@@ -185,8 +185,11 @@ inline void part_components(const Real* packed, typename Simd<Real>::Vector* com
     using S = Simd<Real>;
     constexpr int width = S::width;
     if constexpr (vector_bytes == 16 || D == 1) {
-        for (int d = 0; d < D; ++d)
-            for (int k = 0; k < width; ++k) component[d][k] = packed[k * D + d];
+        for (int d = 0; d < D; ++d) {
+            typename S::Vector v{};
+            for (int k = 0; k < width; ++k) v[k] = packed[k * D + d];
+            component[d] = v;
+        }
     } else {
         typedef typename std::conditional<sizeof(Real) == 4, int32_t, int64_t>::type Index;
         typedef Index Choice __attribute__((vector_size(vector_bytes)));

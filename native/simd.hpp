@@ -14,6 +14,9 @@ namespace PULLBACK_ISA_NAMESPACE {
 
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 constexpr int vector_bytes = 64;
+// Intrinsics that take no mask start from an undefined vector, of which GCC warns. With this mask they are the same
+// instructions, without.
+constexpr uint16_t all_lanes = 0xffff;
 #elif defined(__AVX2__)
 constexpr int vector_bytes = 32;
 #else
@@ -82,12 +85,15 @@ template <class Real>
 inline void interleave(typename Simd<Real>::Vector a, typename Simd<Real>::Vector b, typename Simd<Real>::Vector& first,
                        typename Simd<Real>::Vector& second) {
     constexpr int width = Simd<Real>::width;
+    typename Simd<Real>::Vector low{}, high{};
     for (int k = 0; k < width / 2; ++k) {
-        first[2 * k] = a[k];
-        first[2 * k + 1] = b[k];
-        second[2 * k] = a[width / 2 + k];
-        second[2 * k + 1] = b[width / 2 + k];
+        low[2 * k] = a[k];
+        low[2 * k + 1] = b[k];
+        high[2 * k] = a[width / 2 + k];
+        high[2 * k + 1] = b[width / 2 + k];
     }
+    first = low;
+    second = high;
 }
 
 #if defined(__SSE2__)
@@ -133,7 +139,7 @@ typedef int32_t IntVector __attribute__((vector_size(vector_bytes)));
 // The integers at or below, which must fit an int32.
 inline Simd<float>::Vector floor_of(Simd<float>::Vector x) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    return _mm512_maskz_roundscale_ps(all_lanes, x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 #elif defined(__AVX2__)
     return _mm256_floor_ps(x);
 #else
@@ -175,7 +181,7 @@ inline void load_adjacent(const float* p, const int64_t* o, Simd<float>::Vector&
         const auto pair = [&](int i) {
             return _mm_castsi128_pd(_mm_loadl_epi64(reinterpret_cast<const __m128i_u*>(p + o[k + i])));
         };
-        __m512d low = _mm512_broadcastsd_pd(pair(0)), high = _mm512_broadcastsd_pd(pair(8));
+        __m512d low = _mm512_maskz_broadcastsd_pd(0xff, pair(0)), high = _mm512_maskz_broadcastsd_pd(0xff, pair(8));
         low = _mm512_mask_broadcastsd_pd(low, 0x02, pair(1));
         high = _mm512_mask_broadcastsd_pd(high, 0x20, pair(9));
         low = _mm512_mask_broadcastsd_pd(low, 0x04, pair(4));
@@ -221,9 +227,9 @@ inline void load_adjacent(const uint8_t* p, const int64_t* o, Simd<float>::Vecto
         return static_cast<long long>(pair(k) | pair(k + 1) << 16 | pair(k + 2) << 32 | pair(k + 3) << 48);
     };
     const __m256i pairs = _mm256_setr_epi64x(quad(0), quad(4), quad(8), quad(12));
-    const __m512i wide = _mm512_cvtepu16_epi32(pairs);
-    left = _mm512_cvtepi32_ps(_mm512_and_si512(wide, _mm512_set1_epi32(0xff)));
-    right = _mm512_cvtepi32_ps(_mm512_srli_epi32(wide, 8));
+    const __m512i wide = _mm512_maskz_cvtepu16_epi32(all_lanes, pairs);
+    left = _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_and_si512(wide, _mm512_set1_epi32(0xff)));
+    right = _mm512_maskz_cvtepi32_ps(all_lanes, _mm512_maskz_srli_epi32(all_lanes, wide, 8));
 }
 #elif defined(__AVX2__)
 inline void load_adjacent(const uint8_t* p, const int64_t* o, Simd<float>::Vector& left, Simd<float>::Vector& right) {
