@@ -14,7 +14,7 @@ import pullback as pb
 from pullback.train import view
 from pullback.train.data import load
 from pullback.train.distortions import DISTORTIONS
-from pullback.train.evaluation import transformer_of
+from pullback.train.loading import transformer_of
 from pullback.train.loop import TestBatches
 from pullback.train.runs import Run
 

@@ -170,7 +170,7 @@ def test_export_writes_a_graph_that_gives_the_same(trained, run, refused, tmp_pa
         assert str(target) in output
         session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
         assert [found.name for found in session.get_outputs()] == outputs
-        network = pb.nn.load(trained, model)
+        network = pb.train.load(trained, model)
         with torch.no_grad():
             warped = network.rectify(images)[0] if model == "st-cnn" else images
             wanted = [network(images), warped][: len(outputs)]
@@ -184,14 +184,14 @@ def test_export_writes_a_graph_that_gives_the_same(trained, run, refused, tmp_pa
 def test_load_gives_the_module(trained):
     import pullback as pb
 
-    network = pb.nn.load(trained)
+    network = pb.train.load(trained)
     assert isinstance(network.transformer, pb.nn.SpatialTransformer)
     assert not network.training
-    assert pb.nn.load(trained, "cnn").transformer is None
+    assert pb.train.load(trained, "cnn").transformer is None
     with pytest.raises(ValueError, match="no cnn with seed 3 is trained"):
-        pb.nn.load(trained, "cnn", 3)
+        pb.train.load(trained, "cnn", 3)
     with pytest.raises(ValueError, match="no such run"):
-        pb.nn.load(trained / "nowhere")
+        pb.train.load(trained / "nowhere")
 
 
 def test_a_run_may_have_more_seeds_later(shapes, run, tmp_path):

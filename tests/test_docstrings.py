@@ -32,6 +32,7 @@ def test_examples(name):
 PUBLIC_MODULES = (
     "pullback",
     "pullback.nn",
+    "pullback.train",
     "pullback.transforms",
     "pullback.compat.scipy",
     "pullback.compat.cv2",

@@ -422,7 +422,7 @@ def rectify(
     from pullback.train import atomic, pictures
     from pullback.train.distortions import DISTORTIONS
     from pullback.train.evaluation import rectify as straighten
-    from pullback.train.evaluation import transformer_of
+    from pullback.train.loading import transformer_of
     from pullback.train.runs import ADDITION, Run
 
     opened = Run.open(run)

@@ -6,7 +6,6 @@ arXiv 1506.02025.
 
 from pullback.nn.families import FAMILIES, Family, diffeomorphic, free_form, thin_plate_spline
 from pullback.nn.heads import TransformHead
-from pullback.nn.loading import load
 from pullback.nn.localization import (
     ConvLocalization,
     FullyConnectedLocalization,
@@ -41,7 +40,6 @@ __all__ = [
     "distance_from_identity",
     "fold_penalty",
     "free_form",
-    "load",
     "localization_parameter_groups",
     "overhang",
     "thin_plate_spline",

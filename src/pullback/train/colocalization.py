@@ -30,12 +30,13 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 from torch.nn import functional
 
-import pullback as pb
-from pullback import nn as pbnn
+import pullback.nn as pbnn
 from pullback.train import atomic, distortions, models
 from pullback.train.data import Dataset
 from pullback.train.distortions import SIDE, Distortion, turned_and_placed
 from pullback.train.loop import Interruption, interruptible, quiet
+from pullback.transforms import Similarity, Translation
+from pullback.warping import warp
 
 CANVAS = 84
 SCENES: dict[str, Distortion] = {
@@ -227,7 +228,7 @@ def write(located: Sequence[Located], out: Path) -> Path:
 def cropped(images: Tensor, middles: Tensor) -> Tensor:
     """Return crops of 28 x 28 pixels, (N, 1, 28, 28), about `middles`, (N, 2), in the frame "centered"."""
     zoom = torch.full_like(middles[:, 0], SIDE / CANVAS)
-    crops: Tensor = pb.warp(images, pb.Similarity(zoom, None, middles), (SIDE, SIDE), frame="centered")
+    crops: Tensor = warp(images, Similarity(zoom, None, middles), (SIDE, SIDE), frame="centered")
     return crops
 
 
@@ -245,7 +246,7 @@ class _Cropping(pl.LightningModule):
     def crops(self, images: Tensor, shaken: float = 0.0) -> Tensor:
         """Return the middle of each crop, (N, 2), in the frame "centered"; no crop reaches beyond the canvas."""
         transform = self.transformer.predict(images)
-        assert isinstance(transform, pb.Translation)
+        assert isinstance(transform, Translation)
         middles: Tensor = transform.parameters
         if shaken:
             middles = middles + shaken * torch.randn_like(middles)
@@ -326,7 +327,7 @@ class _Glimpses:
             along = uniform.gather(1, axis)
             away = (uniform * 28).scatter(1, axis, along.sign() * (14 + 10 * along.abs()))
             is_away = torch.rand(count, generator=self.random) < 0.5
-            shown = pb.warp(self.images[chosen], pb.Translation(torch.where(is_away[:, None], away, uniform * 6)))
+            shown = warp(self.images[chosen], Translation(torch.where(is_away[:, None], away, uniform * 6)))
             shown = distortions.littered(shown, self.images, self.boxes, 5, self.random)
             yield shown, torch.where(is_away, self.nothing, self.labels[chosen])
 

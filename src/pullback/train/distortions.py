@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import pullback as pb
-from pullback.transforms import Transform
+from pullback.sampling import sample, splat
+from pullback.transforms import Affine, Projective, ThinPlateSpline, Transform, Translation
+from pullback.warping import warp
 
 # From what is random to maps from the canvas to the picture: boxes of the ink (N, 2, 2), and the generator.
 Draw = Callable[[Tensor, torch.Generator], Transform]
@@ -112,7 +113,7 @@ def apply(distortion: Distortion, images: Tensor, boxes: Tensor, chosen: Tensor,
 
 def place(images: Tensor, transform: Transform, canvas: int) -> Tensor:
     """Return `images`, (N, 1, side, side), through `transform` on a canvas, (N, 1, canvas, canvas)."""
-    placed: Tensor = pb.warp(images, transform.torch(images.device), (canvas, canvas), frame="centered")
+    placed: Tensor = warp(images, transform.torch(images.device), (canvas, canvas), frame="centered")
     return placed
 
 
@@ -141,15 +142,15 @@ def turned_and_placed(canvas: int, degrees: float, scales: tuple[float, float], 
         uniform = torch.rand(len(boxes), 4, generator=random)
         angle = (2 * uniform[:, 0] - 1) * degrees
         scale = (low + (high - low) * uniform[:, 1]) * (SIDE / canvas)
-        turned = pb.Affine.scaling(1 / scale[:, None]) @ pb.Affine.rotation(angle)
+        turned = Affine.scaling(1 / scale[:, None]) @ Affine.rotation(angle)
         if not anywhere:
             return turned
         corners = torch.stack([boxes[:, [i, j], [0, 1]] for i in (0, 1) for j in (0, 1)], 1)
-        reached = (pb.Affine.scaling(scale[:, None]) @ pb.Affine.rotation(-angle))(corners)
+        reached = (Affine.scaling(scale[:, None]) @ Affine.rotation(-angle))(corners)
         lowest, highest = -1 - reached.amin(1), 1 - reached.amax(1)
         middle = (lowest + highest) / 2
         offset = middle + (uniform[:, 2:] - 0.5) * (highest - lowest).clamp(min=0)
-        return turned @ pb.Translation(-offset)
+        return turned @ Translation(-offset)
 
     return draw
 
@@ -177,7 +178,7 @@ def seen_aslant(canvas: int, scales: tuple[float, float], deviation: float) -> D
             moved = torch.randn(int(again.sum()), 4, 2, generator=random, dtype=torch.float64)
             corners[again] = scale[again] * square + moved * (deviation * 2 / canvas)
             again = ~_is_convex(corners)
-        return pb.Projective(_homography(corners, square * (canvas / SIDE)).float())
+        return Projective(_homography(corners, square * (canvas / SIDE)).float())
 
     return draw
 
@@ -199,7 +200,7 @@ def bent(scales: tuple[float, float], deviation: float) -> Draw:
     def draw(boxes: Tensor, random: torch.Generator) -> Transform:
         scale = low + (high - low) * torch.rand(len(boxes), 1, 1, generator=random)
         moved = torch.randn(len(boxes), len(points), 2, generator=random) * (deviation * 2 / SIDE)
-        return pb.ThinPlateSpline.identity(points.numpy()).with_parameters((points + moved) / scale)
+        return ThinPlateSpline.identity(points.numpy()).with_parameters((points + moved) / scale)
 
     return draw
 
@@ -261,9 +262,9 @@ def littered(canvases: Tensor, images: Tensor, boxes: Tensor, count: int, random
     drawn = [_piece(boxes, len(canvases), side, random) for _ in range(count)]
     sources, corners, spots = (torch.stack(parts, 1).to(device) for parts in zip(*drawn, strict=True))
     within = torch.cartesian_prod(*[torch.arange(float(_PIECE), device=device)] * 2)
-    pieces: Tensor = pb.sample(images[sources.flatten()], corners.flatten(0, 1)[:, None] + within)
+    pieces: Tensor = sample(images[sources.flatten()], corners.flatten(0, 1)[:, None] + within)
     places = (spots[:, :, None] + within).flatten(1, 2)
-    laid: Tensor = pb.splat(pieces.reshape(len(canvases), 1, -1), places, (side, side))
+    laid: Tensor = splat(pieces.reshape(len(canvases), 1, -1), places, (side, side))
     return (canvases + laid).clamp(max=1)
 
 

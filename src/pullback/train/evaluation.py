@@ -112,48 +112,6 @@ def confusion(run: Run, batches: TestBatches) -> dict[str, Tensor]:
     return counts
 
 
-def trained_network(run: Run, model: str | None = None, seed: int | None = None) -> models.Network:
-    """Return the first finished network of a run that is asked for.
-
-    Parameters
-    ----------
-    run : Run
-    model : str, optional
-        Default: the first with most transformers, or else the first.
-    seed : int, optional
-        Default: any.
-
-    Raises
-    ------
-    RunError
-        If there is none.
-    """
-    finished = [job for job in run.configuration.jobs if run.has(*job)]
-    wanted = [job for job in finished if job[0] == (model or job[0]) and job[1] == (job[1] if seed is None else seed)]
-    if not wanted:
-        what = " ".join([model or "network", *([] if seed is None else [f"with seed {seed}"])])
-        raise RunError(
-            f"{run.path}: no {what} is trained; there is "
-            + (", ".join(f"{name} with seed {number}" for name, number in finished) or "nothing yet")
-        )
-    best = max(wanted, key=lambda job: models.HEADS.get(job[0], 0))
-    return run.network(run.load(*best))
-
-
-def transformer_of(run: Run) -> models.Network:
-    """Return the first finished network of a run that has a spatial transformer.
-
-    Raises
-    ------
-    RunError
-        If there is none.
-    """
-    network = trained_network(run)
-    if network.transformer is None:
-        raise RunError(f"{run.path}: no network with a transformer is trained yet; go on with --resume")
-    return network
-
-
 @torch.inference_mode()
 def rectify(
     network: models.Network, canvas: int, picture: npt.NDArray[Any], size: int | None = None

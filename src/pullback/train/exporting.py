@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pullback.train.distortions import DISTORTIONS
-from pullback.train.evaluation import trained_network
+from pullback.train.loading import trained_network
 from pullback.train.models import Network
 from pullback.train.runs import CHANNELS, Run
 
@@ -35,7 +35,7 @@ def to_onnx(run: Run, model: str | None, seed: int | None, batch_size: int) -> b
     ----------
     run : Run
     model, seed : optional
-        As in :func:`pullback.train.evaluation.trained_network`.
+        As in :func:`pullback.train.loading.trained_network`.
     batch_size : int
         How many pictures the graph takes at once.
 

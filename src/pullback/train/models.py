@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pullback import nn as pbnn
+import pullback.nn as pbnn
 from pullback.nn.transformer import Transforms
 
 FCN, CNN, ST_FCN, ST_CNN, TWO_ST_FCN, TWO_ST_CNN = "fcn", "cnn", "st-fcn", "st-cnn", "2st-fcn", "2st-cnn"

@@ -10,9 +10,9 @@ import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 
-import pullback as pb
 from pullback.train import atomic
-from pullback.transforms import Transform
+from pullback.transforms import Affine, Transform
+from pullback.warping import warp
 
 Picture = npt.NDArray[Any]
 
@@ -148,14 +148,14 @@ def warped(
     if np.size(fill) not in (1, channels):
         raise PictureError(f"`fill` has {np.size(fill)} values but the picture has {channels} channels")
     if picture.dtype == np.uint8 and channels not in (2, 4):
-        return np.asarray(pb.warp(picture, transform, shape, fill=fill, channel_axis=axis, **options))
+        return np.asarray(warp(picture, transform, shape, fill=fill, channel_axis=axis, **options))
     integer = picture.dtype.kind in "ui"
     brightest = np.iinfo(picture.dtype).max if integer else 1.0
     values = picture.astype(np.float64)
     if channels in (2, 4):
         fill = _weighted(np.broadcast_to(np.asarray(fill, dtype=np.float64), channels), brightest).tolist()
         values = _weighted(values, brightest)
-    values = pb.warp(values, transform, shape, fill=fill, channel_axis=axis, **options)
+    values = warp(values, transform, shape, fill=fill, channel_axis=axis, **options)
     if channels in (2, 4):
         values = _unweighted(values, brightest)
     if integer:
@@ -176,9 +176,9 @@ def _unweighted(values: Picture, opaque: float) -> Picture:
     return np.concatenate([colours, alpha], -1)
 
 
-def fitted(shape: tuple[int, ...]) -> pb.Affine:
+def fitted(shape: tuple[int, ...]) -> Affine:
     """Return the map, in the frame "centered", that shows a whole image of `shape` in a square, in its proportions."""
-    return pb.Affine.scaling(max(shape) / min(shape), ndim=len(shape))
+    return Affine.scaling(max(shape) / min(shape), ndim=len(shape))
 
 
 def resized(images: Picture, side: int) -> npt.NDArray[np.float32]:
@@ -201,7 +201,7 @@ def resized(images: Picture, side: int) -> npt.NDArray[np.float32]:
     if (height, width) == (side, side):
         return images.astype(np.float32)
     k = max(1, -(-max(height, width) // side))
-    fine = pb.warp(images[:, None].astype(np.float32), fitted((height, width)), (k * side, k * side), frame="centered")
+    fine = warp(images[:, None].astype(np.float32), fitted((height, width)), (k * side, k * side), frame="centered")
     return np.asarray(fine.reshape(-1, side, k, side, k).mean((2, 4)), dtype=np.float32)
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import pullback as pb
+from pullback._version import __version__
 from pullback.train import atomic, curves, data, models, pictures, view
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
-from pullback.train.evaluation import Result, summarize, transformer_of
+from pullback.train.evaluation import Result, summarize
+from pullback.train.loading import transformer_of
 from pullback.train.loop import TestBatches
 from pullback.train.runs import ADDITION, CLASSIFICATION, FAST, PRECISIONS, SCHEDULES, Configuration, Run, Trained
 from pullback.train.view import View
@@ -254,7 +255,7 @@ def _origin(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
         f"rate up to {settings.learning_rate:g}, localization × {settings.localization_scale:g}, "
         f"weight decay {settings.weight_decay:g}",
         "pictures above": f"from the first model with the most transformers, seed {all_trained[0].seed}",
-        "made with": f"pullback {pb.__version__}, PyTorch {torch.__version__}",
+        "made with": f"pullback {__version__}, PyTorch {torch.__version__}",
     }
     entries = "\n".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     return f"""<section>

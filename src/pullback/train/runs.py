@@ -31,7 +31,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-import pullback as pb
+from pullback._version import __version__
 from pullback.nn import FAMILIES
 from pullback.train import atomic, models
 from pullback.train.data import Dataset
@@ -438,7 +438,7 @@ def _describe(configuration: Configuration, dataset: Dataset) -> str:
             "test": len(dataset.test_labels),
         },
         "versions": {
-            "pullback": pb.__version__,
+            "pullback": __version__,
             "torch": torch.__version__,
             "lightning": importlib.metadata.version("lightning"),
             "python": platform.python_version(),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-import pullback as pb
+from pullback.threads import set_num_threads
 from pullback.train import data as data_module
 from pullback.train import loop, models
 from pullback.train.data import Dataset
@@ -126,7 +126,7 @@ def _start(threads: int, data: str) -> None:
     global _dataset
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
-    pb.set_num_threads(threads)
+    set_num_threads(threads)
     _dataset = data_module.load(data)
 
 
