@@ -6,10 +6,10 @@ each point comes from, and interpolate the image there.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pullback._check import LayoutWarning
+from pullback._extras import imported, there
 from pullback._plan import Cubic
 from pullback._version import __version__
 from pullback.sampling import gradient, prefilter, resize, sample, sample_vjp, splat
@@ -29,6 +29,9 @@ from pullback.transforms import (
 )
 from pullback.warping import Explanation, NormalEquations, explain, normal_equations, warp, warp_vjp
 
+if TYPE_CHECKING:
+    from pullback import compat, nn, train, transforms
+
 __all__ = [
     "Affine",
     "Chain",
@@ -46,6 +49,7 @@ __all__ = [
     "Translation",
     "Velocity",
     "__version__",
+    "compat",
     "explain",
     "get_num_threads",
     "gradient",
@@ -57,20 +61,25 @@ __all__ = [
     "sample_vjp",
     "set_num_threads",
     "splat",
+    "train",
+    "transforms",
     "warp",
     "warp_vjp",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `pullback.nn`, which needs torch, when it is first asked for."""
-    if name == "nn":
-        try:
-            return importlib.import_module("pullback.nn")
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise ModuleNotFoundError(
-                "pullback.nn needs PyTorch: pip install 'pullback[torch]'", name="torch"
-            ) from None
-    raise AttributeError(f"module 'pullback' has no attribute {name!r}")
+# Rooms that are imported when they are first asked for: they take time, or what may not be installed.
+_LATER = ("compat", "nn", "train")
+
+if not TYPE_CHECKING:  # which would take any name for one that is here
+
+    def __getattr__(name: str) -> Any:
+        """Import a room when it is first asked for."""
+        if name in _LATER:
+            return imported(f"pullback.{name}", "torch")
+        raise AttributeError(f"module 'pullback' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name what is public."""
+    return there(__all__, "nn", "torch")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from collections.abc import Sequence
 from types import ModuleType
 
 
@@ -32,3 +34,12 @@ def imported(module: str, extra: str) -> ModuleType:
         if error.name is None or error.name.partition(".")[0] == "pullback":
             raise
         raise ModuleNotFoundError(f"{module} needs {error.name}: {install(extra)}", name=error.name) from None
+
+
+def there(names: Sequence[str], needing: str, package: str) -> list[str]:
+    """Return the names of a module that can be had: all but `needing` where the package that this needs is missing.
+
+    What asks for every name that :func:`dir` gives, such as :func:`help`, stops at one that cannot be imported.
+    """
+    is_installed = importlib.util.find_spec(package) is not None
+    return [name for name in names if name != needing or is_installed]

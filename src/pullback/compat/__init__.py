@@ -6,19 +6,24 @@ Each submodule is named for the library whose functions it has, and is imported 
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_SUBMODULES = ("cv2", "scipy", "torch")
+from pullback._extras import imported, there
 
+if TYPE_CHECKING:
+    from pullback.compat import cv2, scipy, torch
 
-def __getattr__(name: str) -> Any:
-    """Import a submodule when it is first asked for."""
-    if name in _SUBMODULES:
-        return importlib.import_module(f"pullback.compat.{name}")
-    raise AttributeError(f"module 'pullback.compat' has no attribute {name!r}")
+__all__ = ["cv2", "scipy", "torch"]
+
+if not TYPE_CHECKING:  # which would take any name for one that is here
+
+    def __getattr__(name: str) -> Any:
+        """Import a submodule when it is first asked for."""
+        if name in __all__:
+            return imported(f"pullback.compat.{name}", "torch")
+        raise AttributeError(f"module 'pullback.compat' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Name the submodules beside what is here already."""
-    return sorted({*globals(), *_SUBMODULES})
+    """Name what is public."""
+    return there(__all__, "torch", "torch")

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pullback._extras import imported
+from pullback._extras import imported, there
 
 if TYPE_CHECKING:
     from pullback.train.loading import load
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import :func:`load`, and PyTorch with it, when it is first asked for."""
-    if name == "load":
-        return imported("pullback.train.loading", "train").load
-    raise AttributeError(f"module 'pullback.train' has no attribute {name!r}")
+if not TYPE_CHECKING:  # which would take any name for one that is here
+
+    def __getattr__(name: str) -> Any:
+        """Import :func:`load`, and PyTorch with it, when it is first asked for."""
+        if name == "load":
+            return imported("pullback.train.loading", "train").load
+        raise AttributeError(f"module 'pullback.train' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Name what is public."""
-    return list(__all__)
+    return there(__all__, "load", "safetensors")
