@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pullback._cache import clear_caches
 from pullback._check import LayoutWarning
 from pullback._extras import imported, there
 from pullback._plan import Cubic
@@ -49,6 +50,7 @@ __all__ = [
     "Translation",
     "Velocity",
     "__version__",
+    "clear_caches",
     "compat",
     "explain",
     "get_num_threads",

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pullback._plan import is_tracing
+from pullback._cache import is_tracing
 
 # A NumPy array or a torch tensor: the two share the operations used here, but no type that says so.
 Array: TypeAlias = Any
@@ -18,6 +18,12 @@ def is_tensor(value: object) -> bool:
     """Say whether `value` is a torch tensor, without importing torch: where nothing has, there are no tensors."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_masked(value: object) -> bool:
+    """Say whether `value` is a masked array, without importing `numpy.ma`: a fork may catch an import half-way."""
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    return masked is not None and isinstance(value, masked)
 
 
 def namespace(array: Array) -> Any:

@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from numbers import Complex, Integral, Real
 from typing import Any
 
-import numpy as np
-
 from pullback import _plan
+from pullback._arrays import is_masked
 from pullback._layout import Layout
 
 _MAX_SIDE = 2**30
@@ -109,13 +108,15 @@ def choice(function: str, argument: str, value: Any, known: Sequence[str]) -> st
     return value
 
 
-def plan(function: str, ndim: int, image: Any, interpolation: Any, border: Any, extent: Any, fill: Any) -> _plan.Plan:
-    """Return the plan that the arguments ask for, for a canonical image, (batch, channel, ...)."""
+def plan(
+    function: str, ndim: int, channels: int, dtype: Any, interpolation: Any, border: Any, extent: Any, fill: Any
+) -> _plan.Plan:
+    """Return the plan that the arguments ask for, for an image of so many channels."""
     return _plan.make_plan(
-        interpolations(function, interpolation, ndim, image.dtype),
+        interpolations(function, interpolation, ndim, dtype),
         choices(function, "border", border, tuple(_plan.BORDERS), ndim),
         choice(function, "extent", extent, tuple(_plan.EXTENTS)),
-        fill_values(function, fill, image.shape[1], image.dtype),
+        fill_values(function, fill, channels, dtype),
     )
 
 
@@ -159,7 +160,7 @@ def result_dtype(function: str, argument: str, dtype: Any, image: Any, plan: _pl
         )
 
 
-def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int | None, *, numpy: bool) -> Layout:
+def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int | None) -> Layout:
     """Return what the axes of an image of `shape` are, given its number of spatial axes."""
     extra = len(shape) - ndim
     if channel_axis is not None:
@@ -179,19 +180,23 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
             f"{function}: `image` has shape {shape} but there are {ndim} coordinates a point; its axes must be "
             f"([batch,] [channel,] and {ndim} spatial axes)"
         )
-    if numpy and extra == 1 and shape[-1] <= 4 < shape[0]:
+    return Layout(ndim, extra == 2, ndim if extra else None)
+
+
+def unlikely_layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int | None) -> None:
+    """Warn of an array of NumPy that is read channels first but looks channels last."""
+    if channel_axis is None and len(shape) == ndim + 1 and shape[-1] <= 4 < shape[0]:
         warnings.warn(
             f"{function}: `image` of shape {shape} looks channels-last but is read as {shape[0]} channels; pass "
             "channel_axis=-1 if its last axis holds channels, channel_axis=0 if it does not",
             LayoutWarning,
             stacklevel=4,
         )
-    return Layout(ndim, extra == 2, ndim if extra else None)
 
 
 def unmasked(function: str, argument: str, image: Any) -> None:
     """Refuse masked arrays where missing samples would be read like others."""
-    if isinstance(image, np.ma.MaskedArray):
+    if is_masked(image):
         raise TypeError(
             f"{function}: `{argument}` is a masked array, whose missing samples would be mixed with the others; "
             f"give {argument}.filled(value)"

@@ -5,16 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pullback._cache import Hashed, cached
 
-def permute(array: Any, axes: tuple[int, ...]) -> Any:
+# What makes canonical values of those that have, by (a batch axis, a channel axis), the axes in their order; and back.
+_ADDED: dict[tuple[bool, bool], tuple[Any, ...]] = {
+    (True, True): (),
+    (True, False): (slice(None), None),
+    (False, True): (None,),
+    (False, False): (None, None),
+}
+_TAKEN: dict[tuple[bool, bool], tuple[Any, ...]] = {
+    (True, True): (),
+    (True, False): (slice(None), 0),
+    (False, True): (0,),
+    (False, False): (0, 0),
+}
+
+
+def _permuted(array: Any, axes: tuple[int, ...]) -> Any:
     """Return a view of an array or a tensor with its axes reordered."""
-    if axes == tuple(range(len(axes))):
-        return array
     return array.permute(axes) if hasattr(array, "permute") else array.transpose(axes)
 
 
-@dataclass(frozen=True)
-class Layout:
+@cached
+def _moved(ndim: int, source: int, destination: int) -> tuple[int, ...]:
+    """Return the order of `ndim` axes of which one moves from `source` to `destination`."""
+    axes = list(range(ndim))
+    axes.insert(destination, axes.pop(source))
+    return tuple(axes)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout(Hashed):
     """The axes of an image.
 
     Attributes
@@ -38,27 +60,31 @@ class Layout:
 
     def canonical(self, array: Any, lattice_ndim: int, batch: bool) -> Any:
         """View `array`, whose axes may go on after those of the lattice, as (batch, channel, *lattice, ...)."""
-        if self.after_channel is not None:
-            position = self._channel_position(self.after_channel, lattice_ndim, batch)
-            axes = list(range(array.ndim))
-            axes.insert(int(batch), axes.pop(position))
-            array = permute(array, tuple(axes))
-        elif batch:
-            array = array[:, None]
-        else:
-            array = array[None]
-        return array if batch else array[None]
+        after = self.after_channel
+        if after is not None and after != self.ndim:
+            position = self._channel_position(after, lattice_ndim, batch)
+            array = _permuted(array, _moved(array.ndim, position, int(batch)))
+        added = _ADDED[batch, after is not None]
+        return array[added] if added else array
 
     def restore(self, values: Any, lattice_ndim: int, batch: bool) -> Any:
         """View canonical `values` in the layout of the image; the inverse of :meth:`canonical`."""
-        if not batch:
-            values = values[0]
-        if self.after_channel is None:
-            return values[:, 0] if batch else values[0]
-        position = self._channel_position(self.after_channel, lattice_ndim, batch)
-        axes = list(range(values.ndim))
-        axes.insert(position, axes.pop(int(batch)))
-        return permute(values, tuple(axes))
+        after = self.after_channel
+        taken = _TAKEN[batch, after is not None]
+        values = values[taken] if taken else values
+        if after is None or after == self.ndim:
+            return values
+        position = self._channel_position(after, lattice_ndim, batch)
+        return _permuted(values, _moved(values.ndim, int(batch), position))
+
+    def canonical_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that :meth:`canonical` gives an image of `shape`, (batch, channel, *spatial)."""
+        spatial, batch, channels = list(shape), 1, 1
+        if self.after_channel is not None:
+            channels = spatial.pop(len(shape) - 1 - self.after_channel)
+        if self.batch:
+            batch = spatial.pop(0)
+        return (batch, channels, *spatial)
 
     def restored_shape(self, shape: tuple[int, ...], batch: bool) -> tuple[int, ...]:
         """Return the shape that :meth:`restore` gives canonical values of `shape`, (batch, channel, *lattice)."""

@@ -6,11 +6,10 @@ the names; every backend receives a :class:`Plan`.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
+
+from pullback._cache import Hashed, cached
 
 INTERPOLATIONS: dict[str, int] = {
     "nearest": 0,
@@ -36,26 +35,6 @@ LATTICES: dict[str, int] = {"given": 0, "affine": 1, "projective": 2, "displacem
 FRAMES: tuple[str, ...] = ("index", "centered", "normalized", "normalized-corners")
 
 MAX_NDIM = 3
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def is_tracing() -> bool:
-    """Whether `torch.compile` is tracing the caller."""
-    torch = sys.modules.get("torch")
-    return torch is not None and bool(torch.compiler.is_compiling())
-
-
-def cached(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep the results of a function of hashable arguments; `torch.compile` traces the function itself."""
-    kept = lru_cache(maxsize=1024)(function)
-
-    @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return function(*args, **kwargs) if is_tracing() else kept(*args, **kwargs)  # type: ignore[arg-type]
-
-    return call
 
 
 def constant(n: int) -> int:
@@ -92,8 +71,8 @@ class Cubic:
     a: float = -0.5
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, eq=False)
+class Plan(Hashed):
     """How samples are read: one entry an axis, in the order of the axes.
 
     Attributes
@@ -124,16 +103,16 @@ class Plan:
         return len(self.interpolation)
 
 
-@dataclass(frozen=True)
-class Frame:
+@dataclass(frozen=True, eq=False)
+class Frame(Hashed):
     """A coordinate frame on a lattice: ``index = scale * coordinate + offset``, axis by axis."""
 
     scale: tuple[float, ...]
     offset: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Lattice:
+@dataclass(frozen=True, eq=False)
+class Lattice(Hashed):
     """The output lattice of a call, and where the coordinates of its points come from.
 
     Attributes
@@ -206,7 +185,6 @@ def _interpolation(value: str | Cubic) -> tuple[int, float, int]:
     return INTERPOLATIONS[name], Cubic().a if name == "cubic" else 0.0, 0
 
 
-@cached
 def make_plan(
     interpolation: tuple[str | Cubic, ...], border: tuple[str, ...], extent: str, fill: tuple[complex, ...]
 ) -> Plan:

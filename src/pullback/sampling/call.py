@@ -1,18 +1,78 @@
-"""One call of a public function: its arguments checked once, its arrays in canonical form, its plan made."""
+"""One call of a public function: what names, shapes and dtypes decide of it, decided once, and its arrays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pullback import _check
+from pullback._cache import Hashed, cached, exact, plain
 from pullback._layout import Layout
 from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import backend_of
 
 
-@dataclass(frozen=True)
+class Reading(NamedTuple):
+    """How a caller wants an image read: six arguments of the public functions, as parts of a key of the cache."""
+
+    interpolation: Any
+    border: Any
+    fill: Any
+    extent: Any
+    channel_axis: Any
+    frame: Any
+
+    @classmethod
+    def of(cls, interpolation: Any, border: Any, fill: Any, extent: Any, channel_axis: Any, frame: Any) -> Reading:
+        """Return the arguments as they are when called, which nothing has checked yet."""
+        return cls(exact(interpolation), exact(border), exact(fill), exact(extent), exact(channel_axis), exact(frame))
+
+    def plan(self, function: str, ndim: int, channels: int, dtype: Any) -> Plan:
+        """Return the plan for an image of `ndim` spatial axes, once the names and the fill are known to be right."""
+        names = plain(self.interpolation), plain(self.border), plain(self.extent)
+        return _check.plan(function, ndim, channels, dtype, *names, plain(self.fill))
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe(Hashed):
+    """All of a call but its arrays.
+
+    Attributes
+    ----------
+    layout : Layout
+        Of the caller's image.
+    batched : bool
+        Whether the result has a batch axis.
+    shape : tuple of int
+        Of the canonical result, (batch, channel, *lattice).
+    restored_shape : tuple of int
+        Of the result in the caller's layout.
+    copies : bool
+        Whether values are copies of samples, whatever their dtype.
+    prefilters : bool
+        Whether what is read are spline coefficients.
+    """
+
+    layout: Layout
+    plan: Plan
+    lattice: Lattice
+    batched: bool
+    shape: tuple[int, ...]
+    restored_shape: tuple[int, ...]
+    copies: bool
+    prefilters: bool
+
+
+def recipe_of(layout: Layout, plan: Plan, lattice: Lattice, batched: bool, batch: int, channels: int) -> Recipe:
+    """Return the recipe of a call that is known to be right."""
+    shape = (batch, channels, *lattice.shape)
+    copies = set(plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}
+    restored = layout.restored_shape(shape, batched)
+    return Recipe(layout, plan, lattice, batched, shape, restored, copies, any(plan.prefilter))
+
+
+@dataclass(eq=False)
 class Call:
     """What a backend needs, and how its result goes back to the caller.
 
@@ -21,62 +81,59 @@ class Call:
     image : array or tensor, (N, C, *spatial)
         A view of the caller's image.
     geometry : array or tensor
-        What the kind of `lattice` asks for.
-    batched : bool
-        Whether the result has a batch axis.
+        What the kind of ``recipe.lattice`` asks for.
     """
 
     function: str
     backend: ModuleType
     image: Any
     geometry: Any
-    lattice: Lattice
-    plan: Plan
-    layout: Layout
-    batched: bool
+    recipe: Recipe
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the canonical result."""
-        batch = _check.batches(self.function, self.image.shape[0], self.geometry.shape[0], "geometry")
-        return (batch, self.image.shape[1], *self.lattice.shape)
+    def plan(self) -> Plan:
+        """How samples are read."""
+        return self.recipe.plan
 
     @property
-    def restored_shape(self) -> tuple[int, ...]:
-        """Shape of the result in the caller's layout."""
-        return self.layout.restored_shape(self.shape, self.batched)
+    def lattice(self) -> Lattice:
+        """The output lattice."""
+        return self.recipe.lattice
 
     @property
     def copies(self) -> bool:
         """Whether values are copies of samples, whatever their dtype."""
-        return set(self.plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}
+        return self.recipe.copies
 
     def samples(self) -> Any:
         """Return what the kernels read: the image, or its spline coefficients."""
-        return self.backend.prefilter(self.image, self.plan) if any(self.plan.prefilter) else self.image
+        return self.backend.prefilter(self.image, self.recipe.plan) if self.recipe.prefilters else self.image
 
     def pull(self, image: Any, plan: Plan, dtype: Any, out: Any = None) -> Any:
         """Read a canonical image, (1 or N, any channels, *spatial), as the call reads its own."""
         if out is None:
-            return self.backend.pull(image, self.geometry, self.lattice, plan, dtype)
-        return self.backend.pull(image, self.geometry, self.lattice, plan, dtype, out=out)
+            return self.backend.pull(image, self.geometry, self.recipe.lattice, plan, dtype)
+        return self.backend.pull(image, self.geometry, self.recipe.lattice, plan, dtype, out=out)
 
     def vjp(self, image: Any, plan: Plan, grad: Any) -> tuple[Any, Any]:
         """Return the gradients of ``(grad * pull(image, plan)).sum()`` in the image and in the geometry."""
-        grads: tuple[Any, Any] = self.backend.vjp(image, self.geometry, grad, self.lattice, plan)
+        grads: tuple[Any, Any] = self.backend.vjp(image, self.geometry, grad, self.recipe.lattice, plan)
         return grads
 
     def canonical(self, values: Any) -> Any:
         """View an array of the result's shape canonically."""
-        return self.layout.canonical(values, len(self.lattice.shape), self.batched)
+        recipe = self.recipe
+        return recipe.layout.canonical(values, len(recipe.lattice.shape), recipe.batched)
 
     def restore(self, values: Any) -> Any:
         """View canonical values as the caller expects them."""
-        return self.layout.restore(values, len(self.lattice.shape), self.batched)
+        recipe = self.recipe
+        return recipe.layout.restore(values, len(recipe.lattice.shape), recipe.batched)
 
     def restore_image(self, image: Any) -> Any:
         """View a canonical image in the layout of the caller's image."""
-        return self.layout.restore(image, self.layout.ndim, self.layout.batch)
+        layout = self.recipe.layout
+        return layout.restore(image, layout.ndim, layout.batch)
 
 
 def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | None) -> tuple[ModuleType, Any, Layout]:
@@ -84,37 +141,38 @@ def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | No
     backend = backend_of(image)
     _check.unmasked(function, "image", image)
     image = backend.as_image(function, "image", image)
-    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
+    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis)
+    if backend.name == "numpy":
+        _check.unlikely_layout(function, image.shape, ndim, channel_axis)
     return backend, layout.canonical(image, ndim, layout.batch), layout
 
 
-def call_at(
-    function: str,
-    image: Any,
-    coords: Any,
-    *,
-    interpolation: Any,
-    border: Any,
-    fill: Any,
-    extent: Any,
-    channel_axis: int | None,
-    frame: str,
-) -> Call:
+def call_at(function: str, image: Any, coords: Any, reading: Reading) -> Call:
     """Return the call that reads `image` at `coords`."""
     backend = backend_of(image)
     image = backend.as_image(function, "image", image)
     coords = backend.as_coordinates(function, coords, image)
-    ndim = _check.coordinates(function, tuple(coords.shape))
-    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
+    shape = tuple(image.shape)
+    recipe = _recipe_at(function, shape, image.dtype, tuple(coords.shape), reading)
+    layout = recipe.layout
+    if backend.name == "numpy":
+        _check.unlikely_layout(function, shape, layout.ndim, plain(reading.channel_axis))
+    coords = coords if layout.batch else coords[None]
+    return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), coords, recipe)
+
+
+@cached
+def _recipe_at(function: str, shape: tuple[int, ...], dtype: Any, coords: tuple[int, ...], reading: Reading) -> Recipe:
+    ndim = _check.coordinates(function, coords)
+    layout = _check.layout(function, shape, ndim, plain(reading.channel_axis))
+    images, channels, *spatial = layout.canonical_shape(shape)
     if layout.batch:
-        _check.batched_coordinates(function, image.shape[0], tuple(coords.shape))
+        _check.batched_coordinates(function, images, coords)
     else:
-        coords = coords[None]
-    image = layout.canonical(image, ndim, layout.batch)
-    _check.batches(function, image.shape[0], coords.shape[0], "coords")
-    spatial = tuple(image.shape[2:])
-    plan = _check.plan(function, ndim, image, interpolation, border, extent, fill)
-    _check.spatial(function, spatial, border)
-    name, kind, output = _check.frame(function, frame), LATTICES["given"], tuple(coords.shape[1:-1])
-    lattice = Lattice(kind, output, *frames_of(name, kind, spatial, output), is_reversed(name), name)
-    return Call(function, backend, image, coords, lattice, plan, layout, layout.batch)
+        coords = (1, *coords)
+    batch = _check.batches(function, images, coords[0], "coords")
+    plan = reading.plan(function, ndim, channels, dtype)
+    _check.spatial(function, tuple(spatial), plain(reading.border))
+    name, kind, output = _check.frame(function, plain(reading.frame)), LATTICES["given"], coords[1:-1]
+    lattice = Lattice(kind, output, *frames_of(name, kind, tuple(spatial), output), is_reversed(name), name)
+    return recipe_of(layout, plan, lattice, layout.batch, batch, channels)

@@ -74,6 +74,6 @@ def prefilter(
     ndim = len(orders)
     backend, image, layout = canonical_image("prefilter", image, ndim, channel_axis)
     names = tuple(f"spline{n}" if n > 1 else "linear" for n in orders)
-    plan = _check.plan("prefilter", ndim, image, names, border, "blend", fill)
+    plan = _check.plan("prefilter", ndim, image.shape[1], image.dtype, names, border, "blend", fill)
     _check.spatial("prefilter", tuple(image.shape[2:]), border)
     return layout.restore(backend.prefilter(image, plan), ndim, layout.batch)

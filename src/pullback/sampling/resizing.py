@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from math import comb, factorial
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from pullback import _check
 from pullback._arrays import is_tensor
+from pullback._cache import cached
 from pullback._plan import INTERPOLATIONS, Cubic, Plan
 from pullback.sampling.call import canonical_image
 
@@ -88,7 +88,7 @@ def resize(
     target = _check.resized(function, shape)
     ndim = len(target)
     backend, image, layout = canonical_image(function, image, ndim, channel_axis)
-    plan = _check.plan(function, ndim, image, interpolation, "symmetric", "blend", 0)
+    plan = _check.plan(function, ndim, image.shape[1], image.dtype, interpolation, "symmetric", "blend", 0)
     _check.mixing(function, plan, "a new size")
     antialias = _check.flag(function, "antialias", antialias)
     dtype = backend.as_dtype(function, dtype, image)
@@ -139,7 +139,7 @@ def nearest_samples(n_in: int, n_out: int) -> IndexArray:
     return samples
 
 
-@lru_cache(maxsize=256)
+@cached
 def axis_table(
     n_in: int, n_out: int, interpolation: int, parameter: float, *, antialias: bool, mirrored: bool
 ) -> tuple[IndexArray, Array]:
@@ -186,6 +186,8 @@ def axis_table(
     row = np.nonzero(used)[0]
     np.add.at(table, (row, tap[used] - first[row]), weight[used])
     table /= table.sum(axis=1, keepdims=True)
+    for array in (first, table):  # shared by all callers
+        array.setflags(write=False)
     return first, table
 
 

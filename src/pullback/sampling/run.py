@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._arrays import is_tensor, like, namespace, spread
+from pullback._arrays import is_masked, is_tensor, like, namespace, spread
 from pullback._plan import INTERPOLATIONS, Plan
 from pullback.sampling.call import Call
 
@@ -50,14 +50,14 @@ def missing_samples(call: Call, image: Any, mask: Any) -> Any:
     mask : array_like or Tensor of bool, "nan" or None
     """
     if mask is None:
-        if not isinstance(image, np.ma.MaskedArray):
+        if not is_masked(image):
             return None
         mask = np.ma.getmaskarray(image)
     _check.mixing(call.function, call.plan, "a mask")
     if isinstance(mask, str):
         _check.choice(call.function, "mask", mask, ("nan",))
         return namespace(call.image).isnan(call.image)
-    layout, spatial = call.layout, tuple(call.image.shape[2:])
+    layout, spatial = call.recipe.layout, tuple(call.image.shape[2:])
     missing = like(mask, call.image)
     shape = layout.restored_shape(tuple(call.image.shape), layout.batch)
     _check.mask(call.function, missing, shape, spatial)
@@ -140,7 +140,7 @@ def sum_to(array: Any, shape: tuple[int, ...]) -> Any:
 def values_of(call: Call, missing: Any, return_weight: bool, dtype: Any, out: Any) -> Any:
     """Run a call of :func:`sample` or :func:`pullback.warp`; `missing` is None or canonical."""
     return_weight = _check.weight_of_what(call.function, return_weight, masked=missing is not None)
-    dtype = _result_dtype(call, dtype, out)
+    dtype = call.image.dtype if dtype is None and out is None else _result_dtype(call, dtype, out)
     if missing is not None:
         values, coverage = masked_values(call, missing, dtype)
         if out is not None:
@@ -148,8 +148,8 @@ def values_of(call: Call, missing: Any, return_weight: bool, dtype: Any, out: An
         result = call.restore(values) if out is None else out
         return (result, call.restore(spread(coverage, values.shape))) if return_weight else result
     if out is None:
-        return call.restore(call.pull(call.samples(), call.plan, dtype))
-    call.pull(call.samples(), call.plan, dtype, out=call.canonical(out))
+        return call.restore(call.pull(call.samples(), call.recipe.plan, dtype))
+    call.pull(call.samples(), call.recipe.plan, dtype, out=call.canonical(out))
     return out
 
 
@@ -159,7 +159,7 @@ def _result_dtype(call: Call, dtype: Any, out: Any) -> Any:
     wanted = backend.as_dtype(call.function, dtype, call.image)
     if out is not None:
         backend.check_out(call.function, out)
-        _check.out(call.function, out, call.restored_shape, None if dtype is None else wanted)
+        _check.out(call.function, out, call.recipe.restored_shape, None if dtype is None else wanted)
         wanted = out.dtype
     _check.result_dtype(call.function, "dtype" if out is None else "out", wanted, call.image.dtype, call.plan)
     return wanted
@@ -169,13 +169,13 @@ def vjp_of(call: Call, grad: Any, missing: Any) -> tuple[Any, Any]:
     """Run a call of :func:`sample_vjp` or :func:`pullback.warp_vjp`; the geometry's gradient stays canonical."""
     _check.mixing(call.function, call.plan, "a gradient")
     grad = call.backend.as_cotangent(call.function, grad, call.image)
-    _check.cotangent(call.function, tuple(grad.shape), call.restored_shape)
+    _check.cotangent(call.function, tuple(grad.shape), call.recipe.restored_shape)
     grad = call.canonical(grad)
     if missing is None:
         grad_image, grad_geometry = call.vjp(call.samples(), call.plan, grad)
     else:
         grad_image, grad_geometry = masked_vjp(call, missing, grad)
-    if any(call.plan.prefilter):
+    if call.recipe.prefilters:
         grad_image = call.backend.prefilter(grad_image, call.plan, adjoint=True)
     if missing is not None:
         grad_image = namespace(grad_image).where(missing, 0, grad_image)

@@ -256,7 +256,7 @@ def _scatter(
     layout = Layout(len(points), batch, len(points) if channels else None)
     values = layout.canonical(values, len(points), batch)
     _check.batches(function, values.shape[0], coords.shape[0], "coords", image="values")
-    plan = _check.plan(function, ndim, values, interpolation, border, extent, fill)
+    plan = _check.plan(function, ndim, values.shape[1], values.dtype, interpolation, border, extent, fill)
     _check.mixing(function, plan, "a sum")
     _check.spatial(function, target, border)
     name, kind = _check.frame(function, frame), LATTICES["given"]

@@ -8,7 +8,7 @@ from typing import Any
 import pullback._native as _native
 from pullback import _check
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
-from pullback.sampling.call import Call, call_at
+from pullback.sampling.call import Call, Reading, call_at
 from pullback.transforms import Transform
 from pullback.warping.footprint import Antialiased, VaryinglyAntialiased, antialiased
 from pullback.warping.through import call_through
@@ -74,6 +74,10 @@ class Explanation:
         return "\n".join(f"{key:16}{value}" for key, value in rows.items())
 
 
+# Of the arguments of a warp that say how samples are read.
+_DEFAULTS = {"interpolation": "linear", "border": "constant", "fill": 0, "extent": "blend", "frame": "index"}
+
+
 def _names(table: dict[str, int], codes: tuple[int, ...]) -> tuple[str, ...]:
     name_of = {code: name for name, code in table.items()}
     return tuple(name_of[code] for code in codes)
@@ -125,31 +129,24 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
     >>> pb.explain(np.zeros((64, 64), np.float32), pb.Affine.identity(2)).coordinates
     'affine, fused'
     """
-    reading = {
-        "interpolation": "linear",
-        "border": "constant",
-        "fill": 0,
-        "extent": "blend",
-        "channel_axis": None,
-        "frame": "index",
-    }
-    antialias = options.pop("antialias", False)
+    antialias, channel_axis = options.pop("antialias", False), options.pop("channel_axis", None)
+    names = (options.pop(name, default) for name, default in _DEFAULTS.items())
+    interpolation, border, fill, extent, frame = names
     for ignored in ("dtype", "out", "mask", "return_weight"):
         options.pop(ignored, None)
-    unknown = set(options) - set(reading)
-    if unknown:
-        raise TypeError(f"explain: unknown argument `{unknown.pop()}`; it takes the arguments of warp")
-    reading.update(options)
+    if options:
+        raise TypeError(f"explain: unknown argument `{options.popitem()[0]}`; it takes the arguments of warp")
+    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
     if isinstance(transform, Transform):
-        call = call_through("explain", image, transform, shape, **reading)  # type: ignore[arg-type]
+        call = call_through("explain", image, transform, shape, reading)
         if _check.flag("explain", "antialias", antialias):
-            call = antialiased(call, transform, str(reading["frame"]))
+            call = antialiased(call, transform, frame)
     else:
-        call = call_at("explain", image, transform, **reading)  # type: ignore[arg-type]
+        call = call_at("explain", image, transform, reading)
     on_cpu = getattr(getattr(call.image, "device", None), "type", "cpu") == "cpu"
     threads = _native.num_threads()
     points = 1
-    for n in call.shape:
+    for n in call.recipe.shape:
         points *= n
     return Explanation(
         backend="native" if on_cpu else "composite",
@@ -157,7 +154,7 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
         coordinates=_coordinates(call),
         interpolation=_names(INTERPOLATIONS, call.plan.interpolation),
         border=_names(BORDERS, call.plan.border),
-        output_shape=call.restored_shape,
+        output_shape=call.recipe.restored_shape,
         threads=threads if on_cpu else 0,
         extra_bytes=_BYTES_A_THREAD * threads if on_cpu else 8 * points * 2**call.plan.ndim,
     )

@@ -21,7 +21,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def _bounded(steps: Array, most: int = _MOST_SUBSAMPLES) -> list[int]:
         bound = bound * 7 // 8
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Antialiased(Call):
     """A call through affine maps that reads footprints in the place of points.
 
@@ -176,7 +176,7 @@ class Antialiased(Call):
             yield matrix + like(moves[part], matrix, matrix.dtype), footprint.weight[part]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class VaryinglyAntialiased(Call):
     """A call at given coordinates that reads footprints in the place of points, each of a form of its own.
 
@@ -233,7 +233,7 @@ class VaryinglyAntialiased(Call):
 def antialiased(call: Call, transform: Any, frame: str) -> Call:
     """Return `call`, through `transform` in a frame, with the footprints of its pixels; itself, where none shrinks."""
     _check.mixing(call.function, call.plan, "`antialias`")
-    if 0 in call.shape:
+    if 0 in call.recipe.shape:
         return call
     if call.lattice.kind != LATTICES["affine"]:
         return _varyingly(call, transform, frame)
@@ -272,7 +272,7 @@ def _varyingly(call: Call, transform: Any, frame: str) -> Call:
     axes = axes[..., ::-1] if turned else axes
     frames = frames_of(frame, LATTICES["given"], tuple(call.image.shape[2:]), lattice.shape)
     given = Lattice(LATTICES["given"], lattice.shape, *frames, turned, frame)
-    parts = {**_fields(call), "geometry": coordinates, "lattice": given}
+    parts = {**_fields(call), "geometry": coordinates, "recipe": replace(call.recipe, lattice=given)}
     return VaryinglyAntialiased(**parts, axes=axes, steps=steps)
 
 

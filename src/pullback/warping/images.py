@@ -9,6 +9,7 @@ import numpy as np
 
 from pullback import _check
 from pullback._plan import LATTICES, Cubic, is_reversed
+from pullback.sampling.call import Reading
 from pullback.sampling.run import missing_samples, values_of, vjp_of
 from pullback.warping.footprint import antialiased
 from pullback.warping.through import call_through, check_transform, cotangent_lattice
@@ -120,18 +121,8 @@ def warp(
     >>> pb.warp(stripes, quarter, (4,))
     array([0., 0., 0., 0.])
     """
-    call = call_through(
-        "warp",
-        image,
-        transform,
-        shape,
-        interpolation=interpolation,
-        border=border,
-        fill=fill,
-        extent=extent,
-        channel_axis=channel_axis,
-        frame=frame,
-    )
+    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    call = call_through("warp", image, transform, shape, reading)
     if _check.flag("warp", "antialias", antialias):
         call = antialiased(call, transform, frame)
     return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
@@ -203,18 +194,8 @@ def warp_vjp(
     grad_shape = tuple(np.shape(grad))
     check_transform(function, transform, tuple(np.shape(image)))
     shape = cotangent_lattice(function, grad_shape, np.ndim(image), transform, channel_axis)
-    call = call_through(
-        function,
-        image,
-        transform,
-        shape,
-        interpolation=interpolation,
-        border=border,
-        fill=fill,
-        extent=extent,
-        channel_axis=channel_axis,
-        frame=frame,
-    )
+    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    call = call_through(function, image, transform, shape, reading)
     if _check.flag(function, "antialias", antialias):
         call = antialiased(call, transform, frame)
     grad_image, grad_geometry = vjp_of(call, grad, missing_samples(call, image, mask))

@@ -12,7 +12,7 @@ from pullback import _check
 from pullback._arrays import is_tensor, like
 from pullback._plan import LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
-from pullback.sampling.call import Call
+from pullback.sampling.call import Call, Reading
 from pullback.warping.through import call_through, check_matrix, check_transform, cotangent_lattice
 
 Array = npt.NDArray[np.float64]
@@ -137,23 +137,13 @@ def normal_equations(
     check_matrix(function, transform)
     transform = transform.numpy()
     shape = cotangent_lattice(function, target.shape, np.ndim(image), transform, channel_axis, "target")
-    call = call_through(
-        function,
-        image,
-        transform,
-        shape,
-        interpolation=interpolation,
-        border=border,
-        fill=fill,
-        extent=extent,
-        channel_axis=channel_axis,
-        frame=frame,
-    )
+    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    call = call_through(function, image, transform, shape, reading)
     _check.mixing(function, call.plan, "normal equations")
-    _check.cotangent(function, target.shape, call.restored_shape, "target")
+    _check.cotangent(function, target.shape, call.recipe.restored_shape, "target")
     record = backend.normal(call.samples(), call.geometry, call.lattice, call.plan, call.canonical(target))
     jtj, jtr, cost = _in_parameters(*_in_matrix(record, call, is_reversed(frame)), transform)
-    parts = (part if call.batched else part[0] for part in (jtj, jtr, cost))
+    parts = (part if call.recipe.batched else part[0] for part in (jtj, jtr, cost))
     return NormalEquations(*(like(part, plain) if as_tensors else part for part in parts))
 
 

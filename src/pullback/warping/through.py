@@ -2,50 +2,84 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pullback import _check
+from pullback._cache import Hashed, cached, plain
+from pullback._layout import Layout
 from pullback._plan import LATTICES, Lattice, frames_of, is_reversed
 from pullback.backends import backend_of
-from pullback.sampling.call import Call
+from pullback.sampling.call import Call, Reading, Recipe, recipe_of
 from pullback.transforms import MatrixTransform, Transform
 
+_MATRICES = (LATTICES["affine"], LATTICES["projective"])
 
-def call_through(
-    function: str,
-    image: Any,
-    transform: Any,
-    shape: Any,
-    *,
-    interpolation: Any,
-    border: Any,
-    fill: Any,
-    extent: Any,
-    channel_axis: int | None,
-    frame: str,
-) -> Call:
+
+def call_through(function: str, image: Any, transform: Any, shape: Any, reading: Reading) -> Call:
     """Return the call that reads `image` through `transform` on an output of `shape`."""
     backend = backend_of(image)
     image = backend.as_image(function, "image", image)
-    check_transform(function, transform, tuple(image.shape))
-    ndim = transform.ndim
-    layout = _check.layout(function, tuple(image.shape), ndim, channel_axis, numpy=backend.name == "numpy")
-    image = layout.canonical(image, ndim, layout.batch)
-    spatial = tuple(image.shape[2:])
-    plan = _check.plan(function, ndim, image, interpolation, border, extent, fill)
-    _check.spatial(function, spatial, border)
-    output = _check.output_shape(function, shape, spatial)
-    name = _check.frame(function, frame)
+    sides = tuple(image.shape)
+    check_transform(function, transform, sides)
+    output = None if shape is None else _check.sides(function, shape)
+    place = _place_of(function, sides, transform.ndim, output, reading)
+    layout = place.layout
+    if backend.name == "numpy":
+        _check.unlikely_layout(function, sides, layout.ndim, plain(reading.channel_axis))
     transform = backend.own_transform(transform, image)
-    kind = LATTICES[transform.lattice if transform.fits(output, name) else "given"]
-    geometry = transform.coordinates(output, name) if kind == LATTICES["given"] else transform.geometry
+    fits = transform.fits(place.output, place.frame)
+    geometry = transform.geometry if fits else transform.coordinates(place.output, place.frame)
     geometry = backend.as_geometry(geometry if transform.batch_shape else geometry[None])
-    _check.batches(function, image.shape[0], geometry.shape[0], "transform")
-    turned = is_reversed(name) and kind in (LATTICES["affine"], LATTICES["projective"])
-    geometry = backend.reverse_matrix(geometry) if turned else geometry
-    frames = frames_of(name, kind, spatial, output)
-    lattice = Lattice(kind, output, *frames, is_reversed(name) and not turned, name)
-    return Call(function, backend, image, geometry, lattice, plan, layout, layout.batch or bool(transform.batch_shape))
+    kind = LATTICES[transform.lattice if fits else "given"]
+    recipe = _recipe_through(function, place, kind, transform.batch_shape, image.dtype, reading)
+    if place.reversed and kind in _MATRICES:
+        geometry = backend.reverse_matrix(geometry)
+    return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), geometry, recipe)
+
+
+@dataclass(frozen=True, eq=False)
+class _Place(Hashed):
+    """Where a warp takes place: what does not depend on the transform.
+
+    Attributes
+    ----------
+    output : tuple of int
+        Spatial shape of the output.
+    reversed : bool
+        Whether coordinates in the frame name the last axis first.
+    """
+
+    layout: Layout
+    image: tuple[int, ...]
+    output: tuple[int, ...]
+    frame: str
+    reversed: bool
+
+
+@cached
+def _place_of(
+    function: str, shape: tuple[int, ...], ndim: int, output: tuple[int, ...] | None, reading: Reading
+) -> _Place:
+    layout = _check.layout(function, shape, ndim, plain(reading.channel_axis))
+    image = layout.canonical_shape(shape)
+    output = _check.output_shape(function, output, image[2:])
+    frame = _check.frame(function, plain(reading.frame))
+    return _Place(layout, image, output, frame, is_reversed(frame))
+
+
+@cached
+def _recipe_through(
+    function: str, place: _Place, kind: int, transforms: tuple[int, ...], dtype: Any, reading: Reading
+) -> Recipe:
+    layout, output, frame = place.layout, place.output, place.frame
+    images, channels, *spatial = place.image
+    plan = reading.plan(function, layout.ndim, channels, dtype)
+    _check.spatial(function, tuple(spatial), plain(reading.border))
+    batch = _check.batches(function, images, transforms[0] if transforms else 1, "transform")
+    turned = place.reversed and kind not in _MATRICES
+    lattice = Lattice(kind, output, *frames_of(frame, kind, tuple(spatial), output), turned, frame)
+    return recipe_of(layout, plan, lattice, layout.batch or bool(transforms), batch, channels)
 
 
 def check_transform(function: str, value: Any, image_shape: tuple[int, ...]) -> None:

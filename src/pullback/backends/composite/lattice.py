@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from pullback._plan import LATTICES, Lattice, cached
+from pullback._cache import cached
+from pullback._plan import LATTICES, Lattice
 from pullback._reference.lattice import control_weights
 
 

@@ -28,7 +28,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan, cached
+from pullback._cache import cached
+from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback._reference import spline_matrix
 from pullback.backends.composite.lattice import coordinates, in_axis_order
 from pullback.backends.composite.lattice import geometry_vjp as coordinates_vjp

@@ -115,7 +115,7 @@ def resample(image: Tensor, axis: int, first: Any, weight: Any, dtype: torch.dty
 
     `first` and `weight` are NumPy arrays, int64 (n,) and float64 (n, taps).
     """
-    table = torch.from_numpy(np.ascontiguousarray(first)), torch.from_numpy(np.ascontiguousarray(weight))
+    table = torch.tensor(first), torch.tensor(weight)
     values: Tensor = calculus.resample(image, axis, *table, dtype)
     return values
 

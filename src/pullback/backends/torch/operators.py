@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 import pullback._native as _native
-from pullback._plan import BORDERS, Frame, Lattice, Plan, cached, frames_of
+from pullback._cache import cached
+from pullback._plan import BORDERS, Frame, Lattice, Plan, frames_of
 from pullback.backends import composite
 from pullback.backends._request import component_plan, prepare
 from pullback.backends._table import transposed
