@@ -215,7 +215,7 @@ def test_a_singular_projective_matrix_gives_the_border_value(opencv):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Several blocks of rows, the last one shorter."""
-    monkeypatch.setattr(compat, "_BLOCK", 5 * OUTPUT[1])
+    monkeypatch.setattr("pullback.compat.cv2.output._BLOCK", 5 * OUTPUT[1])
 
 
 @in_every_interpolation
@@ -233,7 +233,7 @@ def test_interleaved_maps_are_two_maps(interpolation, dtype):
 def test_interleaved_maps_are_not_copied(monkeypatch):
     pairs = np.stack(random_map(), -1)
     seen = []
-    monkeypatch.setattr(compat, "sample", lambda image, points, **_: seen.append(points))
+    monkeypatch.setattr("pullback.compat.cv2.output.sample", lambda image, points, **_: seen.append(points))
     compat.remap(image_of("float32"), pairs, None, compat.INTER_LINEAR)
     assert len(seen) == 1
     assert np.shares_memory(seen[0], pairs)

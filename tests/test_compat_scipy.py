@@ -320,7 +320,7 @@ def test_scipy_is_imported_for_what_needs_it_alone():
 def test_a_missing_scipy_is_named(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "scipy"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ModuleNotFoundError, match="shift: more than 3 axes .* need SciPy itself: pip install scipy"):
+    with pytest.raises(ModuleNotFoundError, match=r"shift: more than 3 axes .* need SciPy itself: pip install scipy"):
         compat.shift(np.ones((2, 2, 2, 2)), 1)
 
 
