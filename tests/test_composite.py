@@ -106,7 +106,7 @@ def test_derivatives_of_pull_are_those_of_the_reference(d, interpolation, border
     composite.pull(f, x, lattice, plan).backward(torch.tensor(grad))
     same(f.grad.numpy(), grad_image)
     same(x.grad.numpy(), grad_geometry)
-    same(composite.geometry_vjp(*tensors(image, geometry, grad), lattice, plan).numpy(), grad_geometry)
+    same(composite.vjp(*tensors(image, geometry, grad), lattice, plan)[1].numpy(), grad_geometry)
 
 
 AWKWARD = st.one_of(
@@ -199,7 +199,7 @@ def test_autograd_checks_to_second_order(d, interpolation, border, kind, operati
     plan = plan_of(d, interpolation, border, fill=FILL)
     function, array = partial(getattr(composite, operation), lattice=lattice, plan=plan), image
     if operation == "push":
-        function = partial(function, image_shape=image.shape)
+        function = partial(function, shape=image.shape)
         array = np.random.default_rng(0).normal(size=(1, 2, *lattice.shape))
     x = reference.coordinates(geometry, lattice)
     assert np.abs(2 * x - np.round(2 * x)).min() > 1e-4, "finite differences must not cross a knot"
@@ -325,7 +325,7 @@ def test_a_complex_image_is_two_real_ones():
     same(value.detach().numpy(), expected[0] + 1j * expected[1])
     cotangent = torch.full_like(value, grad)
     value.backward(cotangent)
-    same(composite.geometry_vjp(image, x.detach(), cotangent, lattice, plan).numpy(), x.grad.numpy())
+    same(composite.vjp(image, x.detach(), cotangent, lattice, plan)[1].numpy(), x.grad.numpy())
 
 
 def test_an_image_of_any_strides_is_read_as_it_is():

@@ -40,7 +40,7 @@ def test_reversed_coordinates_are_read_as_the_reference_reads_them(kind):
     grad_image, grad_geometry = reference.pull_vjp(image, geometry, grad, lattice, plan)
     same(f.grad.numpy(), grad_image)
     same(x.grad.numpy(), grad_geometry)
-    same(composite.geometry_vjp(*tensors(image, geometry, grad), lattice, plan).numpy(), grad_geometry)
+    same(composite.vjp(*tensors(image, geometry, grad), lattice, plan)[1].numpy(), grad_geometry)
     same(composite.gradient(f, x, lattice, plan).detach().numpy(), reference.gradient(image, geometry, lattice, plan))
 
 
@@ -78,7 +78,7 @@ def test_labels_have_no_gradients():
     plan = plan_of(2, "label", "reflect")
     f, x = tensors(image, geometry, requires_grad=True)
     assert not composite.pull(f, x, lattice, plan).requires_grad
-    assert (composite.geometry_vjp(f, x, torch.tensor(grad), lattice, plan) == 0).all()
+    assert (composite.vjp(f, x, torch.tensor(grad), lattice, plan)[1] == 0).all()
     assert (composite.gradient(f, x, lattice, plan) == 0).all()
 
 
@@ -98,7 +98,7 @@ def test_complex_images_are_the_references(kind, interpolation):
     same(f.grad.numpy(), grad_image)
     same(x.grad.numpy(), grad_geometry)
     f, x, g = tensors(image, geometry, grad)
-    same(composite.geometry_vjp(f, x, g, lattice, plan).numpy(), grad_geometry)
+    same(composite.vjp(f, x, g, lattice, plan)[1].numpy(), grad_geometry)
     same(composite.gradient(f, x, lattice, plan).numpy(), reference.gradient(image, geometry, lattice, plan))
     same(composite.push(g, x, lattice, plan, image.shape).numpy(), grad_image)
 
@@ -171,7 +171,7 @@ def test_dtypes_of_sums(dtype):
     table = np.arange(11), np.full((11, 2), 0.5)
     for result, expected in [
         (composite.prefilter(image, plan), reference.prefilter(wide, plan)),
-        (composite.resample(image, 0, *map(torch.from_numpy, table)), reference.resample(wide, 0, *table)),
+        (composite.resample(image, 0, *table, composite.sum_dtype(dtype)), reference.resample(wide, 0, *table)),
     ]:
         assert result.dtype == {torch.int64: torch.float64, torch.complex64: dtype}.get(dtype, torch.float32)
         np.testing.assert_allclose(result.numpy(), expected, rtol=1e-5, atol=1e-5)
@@ -186,10 +186,10 @@ def test_resample_is_that_of_the_reference(axis):
     weight[2, 1] = 0  # beyond the axis
     image[:, 0, 0, 0, 0] = np.nan
     weight[0, 0] = 0
-    result = composite.resample(*tensors(image), axis, *tensors(first, weight))
+    result = composite.resample(*tensors(image), axis, first, weight, torch.float64)
     same(result.numpy(), reference.resample(image, axis, first, weight))
     assert result.isfinite().all()
-    function = partial(composite.resample, axis=axis, first=torch.tensor(first), weight=torch.tensor(weight))
+    function = partial(composite.resample, axis=axis, first=first, weight=weight, dtype=torch.float64)
     assert torch.autograd.gradcheck(function, tensors(np.nan_to_num(image), requires_grad=True), fast_mode=True)
 
 

@@ -104,3 +104,22 @@ def test_tensors():
     for ours, theirs in zip(found, pb.normal_equations(image, transform, target), strict=True):
         assert isinstance(ours, torch.Tensor)
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("family", [pb.Affine, pb.Projective])
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128, np.int32])
+def test_every_backend_finds_the_same_moments(family, dtype):
+    torch = pytest.importorskip("torch")
+    from pullback.backends import composite, numpy
+    from pullback.backends import torch as tensors
+    from pullback.warping.through import call_through
+
+    image, target = ((9 * RANDOM.random((3, 2, *sides))).astype(dtype) for sides in ((17, 23), (9, 8)))
+    options = dict(interpolation="cubic", border="constant", fill=1, extent="blend", channel_axis=None)
+    call = call_through("warp", image, near_identity(family, 2, (3,)), (9, 8), frame="centered", **options)
+    arguments = (call.geometry, call.lattice, call.plan)
+    found = numpy.normal(call.image, *arguments, target)
+    arguments = (torch.tensor(call.geometry), call.lattice, call.plan)
+    for backend in (tensors, composite):
+        other = backend.normal(torch.tensor(image), *arguments, torch.tensor(target))
+        np.testing.assert_allclose(other, found, rtol=1e-10, atol=1e-10 * np.abs(found).max())

@@ -9,6 +9,16 @@ from typing import Any
 
 import pullback._native as _native
 from pullback._plan import LATTICES, Lattice, Plan
+from pullback.backends._protocol import Execution
+
+# What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
+_BYTES_A_THREAD = 1024 * 1024
+
+
+def native_execution() -> Execution:
+    """Return how the native module carries out a call."""
+    threads = _native.num_threads()
+    return Execution("native", _native.isa(), threads, _BYTES_A_THREAD * threads)
 
 
 @lru_cache(maxsize=1024)

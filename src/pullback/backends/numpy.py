@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 import pullback._native as _native
 from pullback._plan import BORDERS, LATTICES, Lattice, Plan
-from pullback.backends._request import component_plan, prepare
+from pullback.backends._protocol import Execution
+from pullback.backends._request import component_plan, native_execution, prepare
 
 Array = npt.NDArray[Any]
 
@@ -143,7 +144,7 @@ def pull(
 ) -> Array:
     """Return the values of `image`, (batch, channel, *spatial), on the lattice, (batch, channel, *lattice)."""
     if out is None:
-        out = _empty(image, _batch(image, geometry), lattice.shape, dtype)
+        out = _empty(image, _batch(image, geometry), lattice.shape, image.dtype if dtype is None else dtype)
     if out.dtype.kind == "c":
         for k, (part, values) in enumerate(zip(_components(image), _components(out), strict=False)):
             _pull(part, geometry, lattice, component_plan(plan, k), values)
@@ -187,19 +188,28 @@ def push(values: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tu
     return image
 
 
-def vjp(image: Array, geometry: Array, grad: Array, lattice: Lattice, plan: Plan) -> tuple[Array, Array]:
+def vjp(
+    image: Array,
+    geometry: Array,
+    grad: Array,
+    lattice: Lattice,
+    plan: Plan,
+    need_image: bool = True,
+    need_geometry: bool = True,
+) -> tuple[Any, Any]:
     """Return the gradients in `image` and in `geometry` of the inner product of `grad` and the values."""
-    grad_image = np.empty(image.shape, sum_dtype(image.dtype))
-    grad_geometry = np.zeros((), geometry.dtype)
-    parts = zip(_components(image), _components(grad), _components(grad_image), strict=True)
-    for k, (part, grad_part, target) in enumerate(parts):
+    grad_image = np.empty(image.shape, sum_dtype(image.dtype)) if need_image else None
+    targets = (None, None) if grad_image is None else _components(grad_image)
+    grad_geometry: Any = None
+    for k, (part, grad_part) in enumerate(zip(_components(image), _components(grad), strict=True)):
         request, points, cotangent = prepare(
             component_plan(plan, k), lattice, geometry, grad_part, part.dtype.name == "bfloat16"
         )
-        grad_points = np.empty(points.shape, points.dtype)
-        _native.vjp(request, _as_bits(part), points, cotangent, target, grad_points)
-        grad_geometry = grad_points if k == 0 else grad_geometry + grad_points
-    return grad_image, grad_geometry.reshape(geometry.shape)
+        grad_points = np.empty(points.shape, points.dtype) if need_geometry else None
+        _native.vjp(request, _as_bits(part), points, cotangent, targets[k], grad_points)
+        if grad_points is not None:
+            grad_geometry = grad_points if k == 0 else grad_geometry + grad_points
+    return grad_image, grad_geometry.reshape(geometry.shape) if need_geometry else None
 
 
 def prefilter(image: Array, plan: Plan, adjoint: bool = False) -> Array:
@@ -279,7 +289,6 @@ def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: 
     rows = features if lattice.kind == LATTICES["projective"] else plan.ndim
     size = rows * (rows + 1) // 2 * (features * (features + 1) // 2) + rows * features + 1
     total: Array = np.zeros((_batch(image, geometry), size))
-    target = as_image("normal_equations", "target", target)
     if image.dtype.kind == "c":
         target = target.astype(image.dtype, copy=False)
     for k, (part, wanted) in enumerate(zip(_components(image), _components(target), strict=True)):
@@ -314,3 +323,8 @@ def winners(importance: Array, geometry: Array, lattice: Lattice, plan: Plan, sh
     request, points, values = prepare(plan, lattice, geometry, importance, importance.dtype.name == "bfloat16")
     _native.winners(request, _as_bits(values), points, best, winner)
     return winner[:, 0]
+
+
+def execution(image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Execution:
+    """Return how :func:`pull` would be carried out."""
+    return native_execution()

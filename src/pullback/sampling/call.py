@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from pullback import _check
 from pullback._cache import Hashed, cached, exact, plain
 from pullback._layout import Layout
 from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, frames_of, is_reversed
-from pullback.backends import backend_of
+from pullback.backends import Backend, backend_of
 
 
 class Reading(NamedTuple):
@@ -85,7 +84,7 @@ class Call:
     """
 
     function: str
-    backend: ModuleType
+    backend: Backend
     image: Any
     geometry: Any
     recipe: Recipe
@@ -136,7 +135,7 @@ class Call:
         return layout.restore(image, layout.ndim, layout.batch)
 
 
-def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | None) -> tuple[ModuleType, Any, Layout]:
+def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | None) -> tuple[Backend, Any, Layout]:
     """Return the backend for an image of `ndim` spatial axes, the image in canonical form, and its layout."""
     backend = backend_of(image)
     _check.unmasked(function, "image", image)

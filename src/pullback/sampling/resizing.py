@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from math import comb, factorial
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from pullback import _check
 from pullback._arrays import is_tensor
 from pullback._cache import cached
 from pullback._plan import INTERPOLATIONS, Cubic, Plan
+from pullback.backends import Backend
 from pullback.sampling.call import canonical_image
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -100,7 +100,7 @@ def resize(
     return layout.restore(image, ndim, layout.batch)
 
 
-def _resized(backend: ModuleType, image: Any, target: tuple[int, ...], plan: Plan, antialias: bool, dtype: Any) -> Any:
+def _resized(backend: Backend, image: Any, target: tuple[int, ...], plan: Plan, antialias: bool, dtype: Any) -> Any:
     """Return a canonical image with the sides `target`, in `dtype`."""
     sides, tables = tuple(image.shape[2:]), {}
     for axis, (n_in, n_out) in enumerate(zip(sides, target, strict=True)):

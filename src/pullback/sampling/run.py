@@ -10,7 +10,6 @@ a quotient of two pulls: of the image with 0 in the place of what is missing, an
 from __future__ import annotations
 
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from pullback import _check
 from pullback._arrays import is_masked, is_tensor, like, namespace, spread
 from pullback._plan import INTERPOLATIONS, Plan
+from pullback.backends import Backend
 from pullback.sampling.call import Call
 
 # Below this much coverage a point counts as not covered. Where no weight is negative, the mean stays between its
@@ -78,7 +78,7 @@ def known_samples(call: Call, missing: Any) -> tuple[Any, Any, Plan]:
     return image, known, plan
 
 
-def real_dtype(backend: ModuleType, image: Any) -> Any:
+def real_dtype(backend: Backend, image: Any) -> Any:
     """Return the dtype of weights: the one that samples are summed in, or that of its real part."""
     dtype = backend.sum_dtype(image.dtype)
     return dtype.to_real() if is_tensor(image) else np.zeros(0, dtype).real.dtype

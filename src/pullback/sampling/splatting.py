@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from pullback import _check
 from pullback._arrays import is_tensor, like, namespace
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
-from pullback.backends import backend_of
+from pullback.backends import Backend, backend_of
 from pullback.sampling.run import has_signed_weights, least_coverage, quotient, real_dtype
 
 # exp() of importances is taken in bands of this width, a power of two so that what is left of an importance is exact.
@@ -119,7 +118,7 @@ def splat(
     importance = _importance(scatter, reduction, importance)
     return_weight = _check.flag("splat", "return_weight", return_weight)
     if reduction == "sum":
-        image = scatter.push(scatter.values)
+        image = scatter.sum()
     elif reduction == "max":
         image = scatter.winners(importance)
     else:
@@ -144,7 +143,7 @@ class Scatter:
         One value, or one a channel.
     """
 
-    backend: ModuleType
+    backend: Backend
     values: Any
     coords: Any
     lattice: Lattice
@@ -163,6 +162,11 @@ class Scatter:
         batch = len(values) if len(self.coords) == 1 else len(self.coords)
         image = self.backend.push(values, self.coords, self.lattice, self.plan, (batch, values.shape[1], *self.shape))
         return self.backend.prefilter(image, self.plan, adjoint=True) if any(self.plan.prefilter) else image
+
+    def sum(self) -> Any:
+        """Return the sums of the values that reach each sample."""
+        total, dtype = self.push(self.values), self._dtype()
+        return total if total.dtype == dtype else self.backend.cast(total, dtype)
 
     def mean(self) -> Any:
         """Return the means of the values that reach each sample."""

@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pullback._native as _native
 from pullback import _check
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
 from pullback.sampling.call import Call, Reading, call_at
 from pullback.transforms import Transform
 from pullback.warping.footprint import Antialiased, VaryinglyAntialiased, antialiased
 from pullback.warping.through import call_through
-
-# What a thread holds on its stack at most: the taps and values of a block, and copies of small images (kernels.cpp).
-_BYTES_A_THREAD = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -143,18 +139,14 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
             call = antialiased(call, transform, frame)
     else:
         call = call_at("explain", image, transform, reading)
-    on_cpu = getattr(getattr(call.image, "device", None), "type", "cpu") == "cpu"
-    threads = _native.num_threads()
-    points = 1
-    for n in call.recipe.shape:
-        points *= n
+    execution = call.backend.execution(call.image, call.geometry, call.lattice, call.plan)
     return Explanation(
-        backend="native" if on_cpu else "composite",
-        isa=_native.isa() if on_cpu else "that of the device",
+        backend=execution.implementation,
+        isa=execution.isa,
         coordinates=_coordinates(call),
         interpolation=_names(INTERPOLATIONS, call.plan.interpolation),
         border=_names(BORDERS, call.plan.border),
         output_shape=call.recipe.restored_shape,
-        threads=threads if on_cpu else 0,
-        extra_bytes=_BYTES_A_THREAD * threads if on_cpu else 8 * points * 2**call.plan.ndim,
+        threads=execution.threads,
+        extra_bytes=execution.extra_bytes,
     )

@@ -133,6 +133,7 @@ def normal_equations(
         _check.on_the_cpu(function, image)
         image = image.detach().resolve_conj().numpy()
     target = target.detach().resolve_conj().cpu().numpy() if is_tensor(target) else np.asarray(target)
+    target = backend.as_image(function, "target", target)
     check_transform(function, transform, tuple(np.shape(image)))
     check_matrix(function, transform)
     transform = transform.numpy()

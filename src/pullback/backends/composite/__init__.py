@@ -2,13 +2,28 @@
 
 from pullback.backends.composite.operations import (
     cast,
-    geometry_vjp,
+    execution,
     gradient,
+    normal,
     prefilter,
     pull,
     push,
     resample,
+    sum_dtype,
+    vjp,
     winners,
 )
 
-__all__ = ["cast", "geometry_vjp", "gradient", "prefilter", "pull", "push", "resample", "winners"]
+__all__ = [
+    "cast",
+    "execution",
+    "gradient",
+    "normal",
+    "prefilter",
+    "pull",
+    "push",
+    "resample",
+    "sum_dtype",
+    "vjp",
+    "winners",
+]

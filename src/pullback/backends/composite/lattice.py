@@ -61,21 +61,36 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
         for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
             on_points = _contracted(on_points, axis, _control_weights(controls, n, grad.dtype, grad.device))
         return on_points
-    on_rows = grad
-    if lattice.kind == LATTICES["projective"]:
-        values = _rows_at(_folded(geometry, lattice), lattice)
-        reciprocal = torch.where(values[..., -1:] > 0, 1 / values[..., -1:], 0)
-        numerators = grad * reciprocal
-        on_rows = torch.cat([numerators, -(numerators * values[..., :-1]).sum(-1, keepdim=True) * reciprocal], dim=-1)
-        on_rows = torch.where((grad != 0).any(-1, keepdim=True), on_rows, 0)
-    index = torch.stack(_lattice_indices(lattice, grad), dim=-1)
-    position = (index - grad.new_tensor(lattice.frame_out.offset)) / grad.new_tensor(lattice.frame_out.scale)
-    moments = torch.cat([on_rows.mT @ position, on_rows.sum(1)[..., None]], dim=-1)
+    moments = _moments(on_rows(geometry, grad, lattice), lattice)
     rows = scale[:, None] * moments[:, : len(scale)]
     if lattice.kind == LATTICES["projective"]:
         last = moments[:, -1:] + (offset[:, None] * moments[:, :-1]).sum(1, keepdim=True)
         rows = torch.cat([rows, last], dim=1)
     return rows
+
+
+def on_rows(matrix: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
+    """Return gradients in coordinates, (..., P, d), in the rows of the matrix between indices, (..., P, rows)."""
+    if lattice.kind == LATTICES["affine"]:
+        return grad
+    values = _rows_at(_folded(matrix, lattice), lattice)
+    reciprocal = torch.where(values[..., -1:] > 0, 1 / values[..., -1:], 0)
+    numerators = grad * reciprocal
+    last = -(numerators * values[..., :-1]).sum(-1, keepdim=True) * reciprocal
+    return torch.where((grad != 0).any(-1, keepdim=True), torch.cat([numerators, last], dim=-1), 0)
+
+
+def lattice_features(lattice: Lattice, like: Tensor) -> Tensor:
+    """Return the indices of each point, and 1, ``(P, d + 1)``."""
+    indices = _lattice_indices(lattice, like)
+    return torch.stack([*indices, torch.ones_like(indices[0])], dim=-1)
+
+
+def _moments(on_points: Tensor, lattice: Lattice) -> Tensor:
+    """Return the sums over points of ``on_points`` times the position in the frame of the output, and times 1."""
+    index = torch.stack(_lattice_indices(lattice, on_points), dim=-1)
+    position = (index - on_points.new_tensor(lattice.frame_out.offset)) / on_points.new_tensor(lattice.frame_out.scale)
+    return torch.cat([on_points.mT @ position, on_points.sum(1)[..., None]], dim=-1)
 
 
 def _folded(matrix: Tensor, lattice: Lattice) -> Tensor:
@@ -88,17 +103,17 @@ def _folded(matrix: Tensor, lattice: Lattice) -> Tensor:
     if lattice.kind == LATTICES["affine"]:
         moved = scale[:, None] * rows
         return torch.cat([moved[..., :d], (moved[..., d] + offset)[..., None]], dim=-1)
-    return torch.cat([scale[:, None] * rows[:, :d] + offset[:, None] * rows[:, d:], rows[:, d:]], dim=1)
+    return torch.cat([scale[:, None] * rows[..., :d, :] + offset[:, None] * rows[..., d:, :], rows[..., d:, :]], dim=-2)
 
 
 def _rows_at(matrix: Tensor, lattice: Lattice) -> Tensor:
-    """Return matrix (index, 1) at every point, ``(M, P, rows)``.
+    """Return matrix (index, 1) at every point, ``(..., P, rows)``.
 
     No matrix product forms it: accelerators may round its factors.
     """
-    values = matrix[:, None, :, -1]
+    values = matrix[..., None, :, -1]
     for axis, index in enumerate(_lattice_indices(lattice, matrix)):
-        values = values + matrix[:, None, :, axis] * index[:, None]
+        values = values + matrix[..., None, :, axis] * index[:, None]
     return values
 
 

@@ -22,7 +22,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,15 +31,16 @@ from torch import Tensor
 from pullback._cache import cached
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback._reference import spline_matrix
-from pullback.backends.composite.lattice import coordinates, in_axis_order
+from pullback.backends._protocol import Execution
+from pullback.backends.composite.lattice import coordinates, in_axis_order, lattice_features, on_rows
 from pullback.backends.composite.lattice import geometry_vjp as coordinates_vjp
 from pullback.backends.composite.taps import INDEX_MAPS, KERNELS, is_inside
 
 _VOID_INDEX = 2**30
 
 
-def _accumulator(dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype that sums over samples of `dtype` are formed in."""
+def sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype that samples of `dtype` are summed in, which is that of gradients in them."""
     if dtype in (torch.float32, torch.float64, torch.complex64, torch.complex128):
         return dtype
     return torch.float64 if not dtype.is_floating_point and dtype.itemsize >= 4 else torch.float32
@@ -93,7 +94,7 @@ def _product(weights: Sequence[Tensor], slopes: Sequence[Tensor], along: int | N
 def _neighbourhoods(
     image_dtype: torch.dtype, geometry: Tensor, lattice: Lattice, plan: Plan, in_shape: Sequence[int]
 ) -> _Neighbourhoods:
-    real = _accumulator(image_dtype).to_real()
+    real = sum_dtype(image_dtype).to_real()
     x = coordinates(geometry, lattice, torch.promote_types(real, geometry.dtype))[:, None]
     readable = _within(x.detach(), in_shape, plan.crop)
     axes, kept_weights, kept_slopes = [], [], []
@@ -150,7 +151,7 @@ def _row_length(in_shape: Sequence[int]) -> int:
 
 def _samples(image: Tensor) -> Tensor:
     """Return the samples in one row, ``(N, C, _row_length)``, in the dtype of sums."""
-    image = image.to(_accumulator(image.dtype))
+    image = image.to(sum_dtype(image.dtype))
     shape = (*image.shape[:2], _row_length(image.shape[2:]))
     return image.reshape(shape) if 0 not in image.shape[2:] else image.new_zeros(shape)
 
@@ -190,23 +191,17 @@ def _components(image: Tensor, plan: Plan) -> Iterator[tuple[Tensor, Plan]]:
     yield image.imag, replace(plan, fill=tuple(value.imag for value in fill))
 
 
-def pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
-    """Return the values of `image` at the points of a lattice.
-
-    Parameters
-    ----------
-    image : Tensor, ``(N, C, *in_shape)``
-        Samples, prefiltered where the plan asks for it: real or complex numbers, integers or bool.
-    geometry : Tensor
-        What the kind of `lattice` asks for.
-    lattice, plan : Lattice, Plan
-        The call.
-
-    Returns
-    -------
-    Tensor, ``(B, C, *shape)``
-        Of the dtype of `image`; integers as :func:`cast` makes them. Labels carry no gradients.
-    """
+def pull(
+    image: Tensor,
+    geometry: Tensor,
+    lattice: Lattice,
+    plan: Plan,
+    dtype: torch.dtype | None = None,
+    out: None = None,
+) -> Tensor:
+    """Return the values of `image` at the points of the lattice, ``(B, C, *lattice)``. Labels carry no gradients."""
+    if dtype is not None and dtype != image.dtype:
+        return cast(pull(image.to(sum_dtype(image.dtype)), geometry, lattice, plan), dtype)
     if image.is_complex():
         return torch.complex(*(pull(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
     chooses = set(plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}
@@ -266,11 +261,7 @@ def _comparable_fill(image: Tensor, plan: Plan) -> Tensor:
 
 
 def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
-    """Return d value / d coordinate, ``(B, C, *shape, d)``, per unit of the image's frame.
-
-    For matrices, the coordinate is what they yield: the position in the image's frame. The dtype is the one that sums
-    are formed in. Parameters are those of :func:`pull`.
-    """
+    """Return d value / d coordinate, ``(B, C, *lattice, d)``."""
     if image.is_complex():
         parts = (gradient(part, geometry, lattice, of_part) for part, of_part in _components(image, plan))
         return torch.complex(*parts)
@@ -289,56 +280,46 @@ def _slopes(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> tu
     return near.readable, torch.stack(slopes, dim=-1)
 
 
-def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, image_shape: tuple[int, ...]) -> Tensor:
-    """Scatter values to the samples that :func:`pull` reads: its transpose in the image, for a fill of 0.
-
-    Parameters
-    ----------
-    values : Tensor, ``(B or 1, C, *shape)``
-        What each point adds.
-    geometry, lattice, plan
-        As in :func:`pull`.
-    image_shape : tuple of int
-        ``(N, C, *in_shape)``. Where N is 1, the whole batch adds to one image.
-
-    Returns
-    -------
-    Tensor, `image_shape`
-        Of the dtype of `values`, or of the one that sums are formed in where that holds integers.
-    """
+def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
+    """Scatter values to the samples that :func:`pull` reads, of an image of `shape`."""
     if values.is_complex():
-        parts = (push(part, geometry, lattice, plan, image_shape) for part in (values.real, values.imag))
+        parts = (push(part, geometry, lattice, plan, shape) for part in (values.real, values.imag))
         return torch.complex(*parts)
-    row = values.to(_accumulator(values.dtype)).reshape(*values.shape[:2], math.prod(lattice.shape))
-    near = _neighbourhoods(values.dtype, geometry, lattice, plan, image_shape[2:])
-    batch = image_shape[0] if image_shape[0] != 1 else _batch_size(row, geometry)
-    image = row.new_zeros((batch, image_shape[1], _row_length(image_shape[2:])))
+    row = values.to(sum_dtype(values.dtype)).reshape(*values.shape[:2], math.prod(lattice.shape))
+    near = _neighbourhoods(values.dtype, geometry, lattice, plan, shape[2:])
+    batch = shape[0] if shape[0] != 1 else _batch_size(row, geometry)
+    image = row.new_zeros((batch, shape[1], _row_length(shape[2:])))
     for tap in near.taps:
         used = torch.where(near.readable & tap.inside, row, 0)
         share = (_product(tap.weights, tap.slopes, None) * used).expand(batch, -1, -1)
         image = image.scatter_add(2, tap.sample.expand_as(share), share)
-    if image_shape[0] == 1:
+    if shape[0] == 1:
         image = image.sum(0, keepdim=True)
-    image = image[..., : math.prod(image_shape[2:])].reshape(image_shape)
-    return image.to(values.dtype) if values.is_floating_point() else image
+    return image[..., : math.prod(shape[2:])].reshape(shape)
 
 
-def geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
-    """Return the gradient of ``(grad * pull(image, geometry)).sum()`` in `geometry`, without autograd.
+def vjp(
+    image: Tensor,
+    geometry: Tensor,
+    grad: Tensor,
+    lattice: Lattice,
+    plan: Plan,
+    need_image: bool = True,
+    need_geometry: bool = True,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of ``(grad * pull(image, geometry)).sum()`` in `image` and `geometry`, without autograd."""
+    grad_image = grad_geometry = None
+    if need_image:
+        grad_image = push(grad, geometry, lattice, plan, tuple(image.shape))
+    if need_geometry:
+        grad_geometry = _geometry_vjp(image, geometry, grad, lattice, plan).to(geometry.dtype)
+    return grad_image, grad_geometry
 
-    Parameters
-    ----------
-    grad : Tensor, ``(B, C, *shape)``
-        The cotangent of the values. Other parameters are those of :func:`pull`.
 
-    Returns
-    -------
-    Tensor
-        Of the shape of `geometry`, and of the dtype that sums are formed in.
-    """
+def _geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
     if image.is_complex():
         parts = zip(_components(image, plan), (grad.real, grad.imag), strict=True)
-        real, imaginary = (geometry_vjp(part, geometry, g, lattice, of_part) for (part, of_part), g in parts)
+        real, imaginary = (_geometry_vjp(part, geometry, g, lattice, of_part) for (part, of_part), g in parts)
         return real + imaginary
     readable, slopes = _slopes(image, geometry, lattice, plan)
     grad = grad.reshape(*grad.shape[:2], math.prod(lattice.shape))
@@ -356,26 +337,10 @@ def _spline_inverse(order: int, n: int, border: int, dtype: torch.dtype, device:
 
 
 def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
-    """Return the coefficients whose spline, under the same borders, takes the values of `image` at its samples.
-
-    Parameters
-    ----------
-    image : Tensor, ``(N, C, *in_shape)``
-        Samples.
-    plan : Plan
-        `prefilter` has the order of the spline on each axis. Beyond constant borders every coefficient is `fill`, or 0
-        where that is not finite.
-    adjoint : bool
-        Whether to apply the transpose of the linear part in the place of the map itself.
-
-    Returns
-    -------
-    Tensor, ``(N, C, *in_shape)``
-        Of the dtype that sums are formed in.
-    """
+    """Return the coefficients whose spline, under the same borders, takes the values of `image` at its samples."""
     if image.is_complex():
         return torch.complex(*(prefilter(part, of_part, adjoint) for part, of_part in _components(image, plan)))
-    lines = image.to(_accumulator(image.dtype))
+    lines = image.to(sum_dtype(image.dtype))
     fill = lines.new_tensor(plan.fill).reshape(-1, *(1,) * plan.ndim)
     has_fill = BORDERS["constant"] in plan.border and not adjoint
     shift = torch.where(fill.isfinite(), fill, 0) if has_fill else torch.zeros_like(fill)
@@ -388,54 +353,23 @@ def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
     return coefficients
 
 
-def resample(image: Tensor, axis: int, first: Tensor, weight: Tensor) -> Tensor:
-    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis.
-
-    Parameters
-    ----------
-    image : Tensor, ``(N, C, *in_shape)``
-        Samples.
-    axis : int
-        The spatial axis, from 0 on.
-    first : Tensor of int64, ``(n,)``
-    weight : Tensor, ``(n, taps)``
-        Entries of zero may lie beyond the axis.
-
-    Returns
-    -------
-    Tensor, with `n` samples on the axis
-        Of the dtype that sums are formed in.
-    """
+def resample(image: Tensor, axis: int, first: Any, weight: Any, dtype: torch.dtype) -> Tensor:
+    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis; arrays or tensors."""
     if image.is_complex():
-        return torch.complex(*(resample(part, axis, first, weight) for part in (image.real, image.imag)))
-    lines = image.to(_accumulator(image.dtype)).movedim(2 + axis, -1)
-    first, weight = first.to(image.device), weight.to(image.device, lines.dtype)
+        parts = (image.real, image.imag)
+        return torch.complex(*(resample(part, axis, first, weight, part.dtype) for part in parts)).to(dtype)
+    lines = image.to(sum_dtype(image.dtype)).movedim(2 + axis, -1)
+    first = torch.as_tensor(first, device=image.device)
+    weight = torch.as_tensor(weight, dtype=lines.dtype, device=image.device)
     total = lines.new_zeros((*lines.shape[:-1], len(first)))
     for t, w in enumerate(weight.unbind(1)):
         samples = lines[..., (first + t).clamp(0, lines.shape[-1] - 1)]
         total = total + w * torch.where(w != 0, samples, 0)
-    return total.movedim(-1, 2 + axis)
+    return cast(total.movedim(-1, 2 + axis), dtype)
 
 
 def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
-    """Return for each sample the flat index of the point of the largest importance that reaches it.
-
-    A point reaches the samples to which its taps give a weight other than zero.
-
-    Parameters
-    ----------
-    importance : Tensor, ``(B or 1, 1, *lattice.shape)``
-        NaN never wins; of equals, the first point does.
-    geometry, lattice, plan
-        As in :func:`pull`.
-    shape : tuple of int
-        The spatial sides of the image.
-
-    Returns
-    -------
-    Tensor of int64, ``(B, *shape)``
-        -1 where no point reaches.
-    """
+    """Return for each sample the flat index of the point of the largest importance that reaches it."""
     near = _neighbourhoods(importance.dtype, geometry, lattice, plan, shape)
     batch, points, length = _batch_size(importance, geometry), math.prod(lattice.shape), _row_length(shape)
     row = importance.flatten(1).expand(batch, -1)
@@ -454,3 +388,30 @@ def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, 
     winner = winner.scatter_reduce(0, sample[wins], point[wins], "amin")
     winner = torch.where(winner == points, -1, winner).reshape(batch, length)
     return winner[:, : math.prod(shape)].reshape(batch, *shape)
+
+
+def normal(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, target: Tensor) -> Tensor:
+    """Return the moments of the residual between values and `target`, ``(B, record)``."""
+    if image.is_complex():
+        target = target.to(image.dtype)
+        parts = zip(_components(image, plan), (target.real, target.imag), strict=True)
+        real, imaginary = (normal(part, geometry, lattice, of_part, t) for (part, of_part), t in parts)
+        return real + imaginary
+    samples = image.to(torch.float64)
+    residual = (pull(samples, geometry, lattice, plan) - target).flatten(2)
+    readable, slopes = _slopes(samples, geometry, lattice, plan)
+    slopes = on_rows(geometry.to(torch.float64)[:, None], torch.where(readable[..., None], slopes, 0), lattice)
+    features = lattice_features(lattice, slopes)
+    upper_rows = torch.triu_indices(slopes.shape[-1], slopes.shape[-1], device=image.device)
+    upper_features = torch.triu_indices(features.shape[-1], features.shape[-1], device=image.device)
+    products = (slopes[..., upper_rows[0]] * slopes[..., upper_rows[1]]).sum(1)
+    squares = features[..., upper_features[0]] * features[..., upper_features[1]]
+    gradients = (slopes * residual[..., None]).sum(1)
+    moments = ((products.mT @ squares).flatten(1), (gradients.mT @ features).flatten(1))
+    return torch.cat([*moments, residual.square().sum((1, 2))[:, None]], dim=1)
+
+
+def execution(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Execution:
+    """Return how :func:`pull` would be carried out: the taps of every value are in memory at once."""
+    values = _batch_size(image, geometry) * image.shape[1] * math.prod(lattice.shape)
+    return Execution("composite", "that of the device", 0, 8 * values * 2**plan.ndim)

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from pullback._plan import Frame, Lattice, Plan
 from pullback.backends import composite
+from pullback.backends._protocol import Execution
+from pullback.backends._request import native_execution
 from pullback.backends.torch import calculus
 from pullback.backends.torch.operators import IMAGE_DTYPES, batch_size, reading_of, real_dtype
 
@@ -82,9 +84,17 @@ def as_cotangent(function: str, grad: Any, image: Tensor) -> Tensor:
     raise TypeError(f"{function}: takes NumPy arrays; for tensors, call backward() on a function of the result")
 
 
-def pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, dtype: torch.dtype) -> Tensor:
+def pull(
+    image: Tensor,
+    geometry: Tensor,
+    lattice: Lattice,
+    plan: Plan,
+    dtype: torch.dtype | None = None,
+    out: None = None,
+) -> Tensor:
     """Return the values of `image`, (batch, channel, *spatial), on the lattice, (batch, channel, *lattice)."""
-    values: Tensor = calculus.pull(image, geometry, lattice.shape, reading_of(lattice, plan), dtype)
+    reading = reading_of(lattice, plan)
+    values: Tensor = calculus.pull(image, geometry, lattice.shape, reading, image.dtype if dtype is None else dtype)
     return values
 
 
@@ -98,7 +108,23 @@ def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: 
     """Return the transpose of `pull` applied to `values`, an image of `shape`."""
     values = values.expand(batch_size(values, geometry), *values.shape[1:])
     image: Tensor = calculus.push(values, geometry, lattice.shape, reading_of(lattice, plan), shape)
-    return image.to(values.dtype) if values.is_floating_point() else image
+    return image
+
+
+def vjp(
+    image: Tensor,
+    geometry: Tensor,
+    grad: Tensor,
+    lattice: Lattice,
+    plan: Plan,
+    need_image: bool = True,
+    need_geometry: bool = True,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients in `image` and in `geometry` of the inner product of `grad` and the values."""
+    image = image.to(sum_dtype(image.dtype))
+    reading = reading_of(lattice, plan)
+    grads = calculus.vjp(image, geometry, grad, lattice.shape, reading, need_image, need_geometry)
+    return grads[0] if need_image else None, grads[1] if need_geometry else None
 
 
 def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
@@ -124,3 +150,16 @@ def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, 
     importance = importance.expand(batch_size(importance, geometry), *importance.shape[1:])
     won: Tensor = calculus.winners(importance, geometry, lattice.shape, reading_of(lattice, plan), shape)
     return won
+
+
+def normal(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, target: Tensor) -> Tensor:
+    """Return the moments of the residual between values and `target`, (batch, record), without a graph."""
+    record: Tensor = calculus.normal(image, geometry, lattice.shape, reading_of(lattice, plan), target)
+    return record
+
+
+def execution(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Execution:
+    """Return how :func:`pull` would be carried out."""
+    if image.device.type == "cpu":
+        return native_execution()
+    return composite.execution(image, geometry, lattice, plan)

@@ -130,8 +130,7 @@ def resample(
 ) -> Tensor:
     """Return weighted sums along an axis; with a `size`, by the transposed table, to an axis of so many samples."""
     if not _is_native(image):
-        wide = image.to(real_dtype(image.dtype))
-        return composite.cast(composite.resample(wide, axis, first, weight), dtype)
+        return composite.resample(image, axis, first, weight, dtype)
     call: Any = _Resample.apply if _is_transformed() else _operators.resample
     values: Tensor = call(image, axis, first, weight, dtype, size)
     return values
@@ -141,6 +140,12 @@ def winners(importance: Tensor, geometry: Tensor, shape: Any, reading: str, imag
     """Return which point reaches each sample with the largest importance."""
     won: Tensor = _operators.winners(importance, geometry, shape, reading, image_shape)
     return won
+
+
+def normal(image: Tensor, geometry: Tensor, shape: Any, reading: str, target: Tensor) -> Tensor:
+    """Return the moments of the residual between values and a target."""
+    record: Tensor = _operators.normal(image, geometry, shape, reading, target)
+    return record
 
 
 # The rules

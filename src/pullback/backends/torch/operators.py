@@ -46,6 +46,7 @@ for _schema in (
     "prefilter(Tensor image, str reading, bool adjoint) -> Tensor",
     "resample(Tensor image, int axis, Tensor first, Tensor weight, ScalarType dtype, SymInt? transposed) -> Tensor",
     "winners(Tensor importance, Tensor geometry, SymInt[] shape, str reading, SymInt[] image_shape) -> Tensor",
+    "normal(Tensor image, Tensor geometry, SymInt[] shape, str reading, Tensor target) -> Tensor",
 ):
     library.define(_schema)  # type: ignore[no-untyped-call]
 
@@ -302,51 +303,61 @@ def _winners_native(importance: Tensor, geometry: Tensor, shape: Any, reading: s
     return winner[:, 0].clone()
 
 
+def _normal_native(image: Tensor, geometry: Tensor, shape: Any, reading: str, target: Tensor) -> Tensor:
+    lattice, plan = call_of(shape, reading, image.shape[2:])
+    total = _normal_fake(image, geometry, shape, reading, target).zero_()
+    target = target.to(image.dtype) if image.is_complex() else target
+    for k, (part, wanted) in enumerate(zip(_components(image), _components(target), strict=True)):
+        request, points, flat = prepare(component_plan(plan, k), lattice, geometry.detach(), wanted)
+        record = torch.empty_like(total)
+        _native.normal(request, part, points, flat, record)
+        total += record
+    return total
+
+
 # The composite, for every other device
 
 
 def _pull_composite(image: Tensor, geometry: Tensor, shape: Any, reading: str, dtype: torch.dtype) -> Tensor:
-    if dtype != image.dtype:  # integers stay what they are, to the last bit, where nothing else is asked for
-        image = image.to(real_dtype(image.dtype))
-    return composite.cast(composite.pull(image, geometry, *call_of(shape, reading, image.shape[2:])), dtype)
+    return composite.pull(image, geometry, *call_of(shape, reading, image.shape[2:]), dtype)
 
 
 def _gradient_composite(image: Tensor, geometry: Tensor, shape: Any, reading: str) -> Tensor:
-    return composite.gradient(image.to(real_dtype(image.dtype)), geometry, *call_of(shape, reading, image.shape[2:]))
+    return composite.gradient(image, geometry, *call_of(shape, reading, image.shape[2:]))
 
 
 def _push_composite(values: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
-    return composite.push(
-        values.to(real_dtype(values.dtype)), geometry, *call_of(shape, reading, image_shape[2:]), tuple(image_shape)
-    )
+    return composite.push(values, geometry, *call_of(shape, reading, image_shape[2:]), tuple(image_shape))
 
 
 def _vjp_composite(
     image: Tensor, geometry: Tensor, grad: Tensor, shape: Any, reading: str, need_image: bool, need_geometry: bool
 ) -> tuple[Tensor, Tensor]:
     call = call_of(shape, reading, image.shape[2:])
-    real = real_dtype(image.dtype)
-    grad_image, grad_geometry = image.new_empty(0), geometry.new_empty(0)
-    if need_image:
-        grad_image = composite.push(grad.to(real), geometry, *call, tuple(image.shape)).to(image.dtype)
-    if need_geometry:
-        grad_geometry = composite.geometry_vjp(image.to(real), geometry, grad.to(real), *call).to(geometry.dtype)
-    return grad_image, grad_geometry
+    grads = composite.vjp(image, geometry, grad.to(real_dtype(image.dtype)), *call, need_image, need_geometry)
+    grad_image, grad_geometry = grads
+    return (
+        image.new_empty(0) if grad_image is None else grad_image.to(image.dtype),
+        geometry.new_empty(0) if grad_geometry is None else grad_geometry,
+    )
 
 
 def _prefilter_composite(image: Tensor, reading: str, adjoint: bool) -> Tensor:
-    return composite.prefilter(image.to(real_dtype(image.dtype)), plan_of(reading), adjoint)
+    return composite.prefilter(image, plan_of(reading), adjoint)
 
 
 def _resample_composite(
     image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any
 ) -> Tensor:
-    table = _table(first, weight, size)
-    return composite.cast(composite.resample(image.to(real_dtype(image.dtype)), axis, *table), dtype)
+    return composite.resample(image, axis, *_table(first, weight, size), dtype)
 
 
 def _winners_composite(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
     return composite.winners(importance, geometry, *call_of(shape, reading, image_shape), tuple(image_shape))
+
+
+def _normal_composite(image: Tensor, geometry: Tensor, shape: Any, reading: str, target: Tensor) -> Tensor:
+    return composite.normal(image, geometry, *call_of(shape, reading, image.shape[2:]), target)
 
 
 # Fakes: shapes and dtypes alone
@@ -408,6 +419,12 @@ def _winners_fake(importance: Tensor, geometry: Tensor, shape: Any, reading: str
     return importance.new_empty((batch_size(importance, geometry), *image_shape), dtype=torch.int64)
 
 
+def _normal_fake(image: Tensor, geometry: Tensor, shape: Any, reading: str, target: Tensor) -> Tensor:
+    rows, features = geometry.shape[-2:]
+    size = rows * (rows + 1) // 2 * (features * (features + 1) // 2) + rows * features + 1
+    return image.new_empty((batch_size(image, geometry), size), dtype=torch.float64)
+
+
 for _name, _native_kernel, _composite_kernel, _fake in (
     ("pull", _pull_native, _pull_composite, _pull_fake),
     ("push", _push_native, _push_composite, _push_fake),
@@ -418,6 +435,7 @@ for _name, _native_kernel, _composite_kernel, _fake in (
     ("prefilter", _prefilter_native, _prefilter_composite, _prefilter_fake),
     ("resample", _resample_native, _resample_composite, _resample_fake),
     ("winners", _winners_native, _winners_composite, _winners_fake),
+    ("normal", _normal_native, _normal_composite, _normal_fake),
 ):
     library.impl(_name, _native_kernel, "CPU")  # type: ignore[no-untyped-call]
     if _composite_kernel is not None:
