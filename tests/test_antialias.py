@@ -328,11 +328,11 @@ def test_a_field_that_is_an_affine_map_has_its_footprint(dtype, frame):
     matrix = pb.Affine.rotation(20) @ pb.Affine.scaling([2.6, 1.4])
     if frame == "normalized":
         given = pb.Affine([[2.2, 0.3, 0.1], [-0.2, 1.7, 0.0]])
-        points = pb.transforms.base.points_like(np.empty(0), (12, 17), frame)
+        points = pb.transforms.points.points_like(np.empty(0), (12, 17), frame)
         field = pb.Displacement(given(points) - points)
         wanted = pb.warp(image, given, (12, 17), frame=frame, antialias=True, border="reflect")
     elif frame == "centered":
-        points = pb.transforms.base.points_like(np.empty(0), (12, 17), frame)
+        points = pb.transforms.points.points_like(np.empty(0), (12, 17), frame)
         given, field = matrix, pb.Displacement(matrix(points) - points)
         wanted = pb.warp(image, given, (12, 17), frame=frame, antialias=True, border="reflect")
     else:

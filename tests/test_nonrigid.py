@@ -17,10 +17,10 @@ from scipy.interpolate import BSpline, RBFInterpolator
 from pullback._plan import FRAMES, frame_of, is_reversed
 from pullback.transforms import Affine, Transform, Translation
 from pullback.transforms import thin_plate_spline as spline_module
-from pullback.transforms.base import points_like
 from pullback.transforms.chain import Chain
 from pullback.transforms.displacement import Displacement
 from pullback.transforms.free_form import FreeForm
+from pullback.transforms.points import points_like
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 from pullback.transforms.velocity import Velocity
 

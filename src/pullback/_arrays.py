@@ -123,6 +123,11 @@ def _common_dtype_and_device(function: str, tensors: dict[str, Array]) -> tuple[
     return dtype or torch.get_default_dtype(), device
 
 
+def detached(value: Array) -> Array:
+    """Return a tensor as a float64 array without its graph, and what is no tensor as it is."""
+    return value.detach().cpu().double().numpy() if is_tensor(value) else value
+
+
 def like(array: Any, image: Any, dtype: Any = None) -> Any:
     """Return `array` as what `image` is: a NumPy array, or a tensor on its device."""
     if namespace(image) is np:

@@ -15,7 +15,7 @@ from torch.nn import functional
 from pullback import _check
 from pullback._plan import frame_of
 from pullback.transforms import Transform
-from pullback.transforms.base import points_like
+from pullback.transforms.points import points_like
 
 _FRAME = "centered"
 

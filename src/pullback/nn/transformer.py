@@ -16,7 +16,7 @@ from pullback.nn.heads import TransformHead
 from pullback.nn.localization import Localization
 from pullback.sampling import sample
 from pullback.transforms import Affine, Chain, Transform
-from pullback.transforms.base import points_like
+from pullback.transforms.points import points_like
 from pullback.warping import warp
 
 Transforms = Transform | tuple[Transform, ...]

@@ -6,14 +6,15 @@ transform has no frame of its own; its numbers are read in the ``frame`` of the 
 """
 
 from pullback.transforms.affine import Affine
-from pullback.transforms.base import MatrixTransform, Transform
+from pullback.transforms.base import Transform, load
 from pullback.transforms.chain import Chain
-from pullback.transforms.displacement import Deformation, Displacement
+from pullback.transforms.deformation import Deformation
+from pullback.transforms.displacement import Displacement
 from pullback.transforms.euclidean import Euclidean
 from pullback.transforms.free_form import FreeForm
+from pullback.transforms.matrix import MatrixTransform
 from pullback.transforms.projective import Projective
 from pullback.transforms.similarity import Similarity
-from pullback.transforms.storage import load
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 from pullback.transforms.translation import Translation
 from pullback.transforms.velocity import Velocity

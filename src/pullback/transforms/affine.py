@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pullback._arrays import Array, apply_linear, as_arrays, is_tensor, multiply, namespace, written
-from pullback._plan import constant
-from pullback.transforms.base import MAX_NDIM, MatrixTransform, check_ndim, find_singular, offset_about
+from pullback._arrays import Array, apply_linear, as_arrays, detached, eye_like, is_tensor, multiply, namespace, written
+from pullback._plan import MAX_NDIM, constant
+from pullback.transforms.conventions import Imported
 from pullback.transforms.fitting import fitted_affine
-from pullback.transforms.world import Imported
+from pullback.transforms.linear import offset_about, rotation_about, scaling_about, with_entries
+from pullback.transforms.matrix import MatrixTransform, find_singular
+from pullback.transforms.points import check_ndim, check_vectors
 
 if TYPE_CHECKING:
     from typing import Self
@@ -116,12 +117,7 @@ class Affine(Imported, MatrixTransform):
         >>> np.array_equal(picture[y, x].reshape(3, 3), np.rot90(picture))
         True
         """
-        name = "Affine.rotation"
-        (degrees,) = as_arrays(name, degrees=degrees)
-        if degrees.ndim > 1:
-            raise ValueError(f"{name}: `degrees` has shape {tuple(degrees.shape)}; give a number or (N,)")
-        linear = _rotation(degrees, _plane(name, axis, center), 2 if axis is None else 3)
-        return cls._assembled(*offset_about(name, linear, center))
+        return cls._assembled(*rotation_about("Affine.rotation", degrees, center, axis))
 
     @classmethod
     def scaling(cls, factors: Array, center: Array = None, *, ndim: int | None = None) -> Self:
@@ -158,14 +154,7 @@ class Affine(Imported, MatrixTransform):
         >>> Affine.scaling((1, 2))
         Affine([[1, 0, 0], [0, 2, 0]])
         """
-        name = "Affine.scaling"
-        (factors,) = as_arrays(name, factors=factors)
-        ndim = _scaling_ndim(name, factors, center, ndim)
-        xp = namespace(factors)
-        factors = factors if factors.ndim else factors[None]
-        factors = factors if factors.shape[-1] == ndim else xp.concatenate([factors] * ndim, -1)
-        rows = [xp.stack([factors[..., i] * (i == j) for j in range(ndim)], -1) for i in range(ndim)]
-        return cls._assembled(*offset_about(name, xp.stack(rows, -2), center))
+        return cls._assembled(*scaling_about("Affine.scaling", factors, center, ndim))
 
     @classmethod
     def shear(cls, amount: Array, center: Array = None, *, axis: int = 1, along: int = 0, ndim: int = 2) -> Self:
@@ -207,11 +196,7 @@ class Affine(Imported, MatrixTransform):
         (amount,) = as_arrays(name, amount=amount)
         if amount.ndim > 1:
             raise ValueError(f"{name}: `amount` has shape {tuple(amount.shape)}; give a number or (N,)")
-        xp = namespace(amount)
-        zero = xp.zeros_like(amount)
-        entry = {(k, k): zero + 1 for k in range(ndim)} | {(axis, along): amount}
-        rows = [xp.stack([entry.get((i, j), zero) for j in range(ndim)], -1) for i in range(ndim)]
-        return cls._assembled(*offset_about(name, xp.stack(rows, -2), center))
+        return cls._assembled(*offset_about(name, with_entries({(axis, along): amount}, amount, ndim), center))
 
     @classmethod
     def translation(cls, offset: Array) -> Self:
@@ -240,9 +225,10 @@ class Affine(Imported, MatrixTransform):
         >>> Affine.translation((1, 2))
         Affine([[1, 0, 1], [0, 1, 2]])
         """
-        from pullback.transforms.translation import Translation
-
-        return cls(Translation(offset).matrix)
+        name = "Affine.translation"
+        (offset,) = as_arrays(name, offset=offset)
+        check_vectors(name, "offset", offset)
+        return cls._assembled(eye_like(offset), offset)
 
     @property
     def ndim(self) -> int:
@@ -297,75 +283,17 @@ class Affine(Imported, MatrixTransform):
         _check_last_row(function, matrix)
         return cls._holding(matrix[..., :-1, :] / matrix[..., -1:, -1:])
 
-    def _widened(self) -> MatrixTransform:
-        from pullback.transforms.projective import Projective
-
-        return Projective.from_parameters(self.homogeneous)
+    @classmethod
+    def _from_narrower(cls, other: MatrixTransform) -> Self | None:
+        return None if other._last_rows else cls._holding(other.matrix)
 
     def _describe(self) -> str:
         return written(self.matrix)
 
 
-def _plane(function: str, axis: int | None, center: Array) -> tuple[int, int]:
-    """Return the two axes that a rotation mixes, the one in the role of y first."""
-    if axis is None:
-        if center is not None and np.shape(center)[-1:] == (3,):
-            raise ValueError(f"{function}: `center` is 3-D but no `axis` is given; pass axis=0, 1 or 2 to turn about")
-        return 0, 1
-    if isinstance(axis, bool) or axis not in (0, 1, 2):
-        raise ValueError(f"{function}: `axis` is {axis!r}; give 0, 1 or 2 (z, y or x), or None in 2-D")
-    return (axis + 1) % 3, (axis + 2) % 3
-
-
-def _rotation(degrees: Array, plane: tuple[int, int], ndim: int) -> Array:
-    xp = namespace(degrees)
-    cosine, sine = _cosine_and_sine(degrees)
-    zero, one = xp.zeros_like(cosine), xp.ones_like(cosine)
-    down, right = plane
-    entry = {
-        (down, down): cosine,
-        (down, right): sine,
-        (right, down): -sine,
-        (right, right): cosine,
-    }
-    rows = [xp.stack([entry.get((i, j), one if i == j else zero) for j in range(ndim)], -1) for i in range(ndim)]
-    return xp.stack(rows, -2)
-
-
-def _cosine_and_sine(degrees: Array) -> tuple[Array, Array]:
-    """Return the cosine and sine of an angle in degrees, exact at multiples of 90."""
-    xp = namespace(degrees)
-    quarters = xp.round(degrees / 90)
-    rest = (degrees - 90 * quarters) * (math.pi / 180)
-    cosine, sine = xp.cos(rest), xp.sin(rest)
-    quadrant = quarters % 4
-    odd, cosine_negative, sine_negative = quadrant % 2 == 1, (quadrant == 1) | (quadrant == 2), quadrant >= 2
-    turned_cosine, turned_sine = xp.where(odd, sine, cosine), xp.where(odd, cosine, sine)
-    return (
-        xp.where(cosine_negative, -turned_cosine, turned_cosine),
-        xp.where(sine_negative, -turned_sine, turned_sine),
-    )
-
-
-def _scaling_ndim(function: str, factors: Array, center: Array, ndim: int | None) -> int:
-    shape = tuple(factors.shape)
-    if factors.ndim > 2 or not 1 <= (shape[-1] if shape else 1) <= MAX_NDIM:
-        raise ValueError(
-            f"{function}: `factors` has shape {shape}; give a number, one an axis (d,), or a batch (N, d) or (N, 1)"
-        )
-    count = shape[-1] if shape else 1
-    if ndim is None:
-        given = np.shape(center)[-1:] if center is not None else ()
-        ndim = given[0] if given else (count if count > 1 else 2)
-    ndim = check_ndim(function, ndim)
-    if count not in (1, ndim):
-        raise ValueError(f"{function}: `factors` has shape {shape} but there are {ndim} axes; give one, or one an axis")
-    return ndim
-
-
 def _check_last_row(function: str, matrix: Array) -> None:
     rows = matrix[..., -1, :].reshape(-1, matrix.shape[-1])
-    rows = rows.detach().cpu().double().numpy() if is_tensor(rows) else rows
+    rows = detached(rows)
     other = (rows[:, :-1] != 0).any(1) | (rows[:, -1] == 0) | ~np.isfinite(rows).all(1)
     if other.any():
         which = int(np.argmax(other))

@@ -1,31 +1,19 @@
-"""What all transforms share: parameters that are NumPy arrays or tensors, a batch axis, composition, and the checks.
-
-Families whose map is ``q = A p + t`` derive from :class:`MatrixTransform`; they form a chain from narrow to wide,
-each of which is a special case of the next, and that is all that composition needs to know about them.
-"""
+"""What all transforms share: parameters that are NumPy arrays or tensors, a batch axis, and composition."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, overload
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback._arrays import apply_linear, as_arrays, is_tensor, namespace
-from pullback._plan import frame_of, is_reversed
-from pullback.transforms.fitting import Fitted
-from pullback.transforms.storage import Stored
-from pullback.transforms.world import Exported
+from pullback._arrays import Array, as_arrays, is_tensor
+from pullback.transforms.points import check_points, points_like
+from pullback.transforms.storage import Stored, StrPath
 
 if TYPE_CHECKING:
     from typing import Self
-
-# A float64 NumPy array or a torch tensor: the two share the operations used here, but no type that says so.
-Array: TypeAlias = Any
-
-MAX_NDIM = 3
 
 
 class Transform(Stored, ABC):
@@ -66,6 +54,8 @@ class Transform(Stored, ABC):
 
     # The number of trailing axes of `parameters` that belong to one transform.
     _parameter_axes: ClassVar[int] = 1
+    # How two transforms are chained; the class of chains says so.
+    _compose: ClassVar[Callable[..., Transform]]
     # NumPy must leave `array @ transform` to this class, which refuses it, and not try it element by element.
     __array_ufunc__ = None
 
@@ -74,9 +64,6 @@ class Transform(Stored, ABC):
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable")
-
-    def __reduce__(self) -> tuple[Any, tuple[Array]]:
-        return type(self).from_parameters, (self.parameters,)
 
     @classmethod
     def _holding(cls, parameters: Array) -> Self:
@@ -262,6 +249,47 @@ class Transform(Stored, ABC):
                [0., 3.]])
         """
 
+    @abstractmethod
+    def points_vjp(
+        self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
+    ) -> tuple[Array, Array]:
+        """Differentiate a function of the mapped points backwards, for NumPy; tensors do it by autograd.
+
+        Parameters
+        ----------
+        points : array_like, shape (..., d)
+            Points as in a call of the transform.
+        grad : array_like, shape (..., d)
+            The gradient of some scalar in the mapped points, of their shape.
+        shape : sequence of int, optional
+            As in a call.
+        frame : {"index", "centered", "normalized", "normalized-corners"}, optional
+            As in a call.
+
+        Returns
+        -------
+        grad_points : ndarray
+            Of the shape of `points`.
+        grad_parameters : ndarray
+            Of the shape of `parameters`; of a :class:`pullback.Chain`, a tuple.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit.
+        TypeError
+            If an array, or the transform, is on tensors.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import pullback as pb
+        >>> field = pb.Displacement([[0.0], [3.0]])
+        >>> field.points_vjp([0.25], [1.0])
+        (array([4.]), array([[0.75],
+               [0.25]]))
+        """
+
     def fits(self, shape: Sequence[int], frame: str) -> bool:
         """Tell whether a kernel can generate the coordinates of an output from `geometry`.
 
@@ -360,8 +388,7 @@ class Transform(Stored, ABC):
                 [ 0., 11.],
                 [ 0., 12.]]])
         """
-        points = points_like(self.parameters, tuple(shape), frame)
-        return self(points[None] if self.batch_shape else points, shape=shape, frame=frame)
+        return self(self._lattice_points(tuple(shape), frame), shape=shape, frame=frame)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
         """Pull the gradient of a scalar in :meth:`coordinates` back to its gradient in `parameters`, for NumPy.
@@ -427,9 +454,7 @@ class Transform(Stored, ABC):
         """
         if not isinstance(other, Transform):
             return NotImplemented
-        from pullback.transforms.chain import Chain
-
-        return Chain.of(self, other)
+        return self._compose(self, other)
 
     def numpy(self) -> Self:
         """Return this transform on float64 NumPy arrays, cut off from any autograd graph.
@@ -499,349 +524,67 @@ class Transform(Stored, ABC):
     def _describe(self) -> str:
         """Return the arguments of the constructor as text, for a transform on NumPy arrays without a batch axis."""
 
-
-class MatrixTransform(Exported, Fitted, Transform):
-    """A transform ``q = A p + t``, given by its matrix ``[A | t]`` of shape ``(..., d, d + 1)``.
-
-    :class:`pullback.Projective`, the widest family, has the last row as well: ``(..., d + 1, d + 1)``. The families
-    form a chain from narrow to wide, :class:`pullback.Translation`, :class:`pullback.Euclidean`,
-    :class:`pullback.Similarity`, :class:`pullback.Affine` and Projective; a product is of the narrowest that holds both
-    factors.
-
-    Examples
-    --------
-    >>> import pullback as pb
-    >>> turn, step = pb.Euclidean.rotation(90), pb.Translation([1.0, 0.0])
-    >>> type(turn @ step).__name__, type(pb.Affine.shear(0.5) @ step).__name__
-    ('Euclidean', 'Affine')
-    >>> step.matrix
-    array([[1., 0., 1.],
-           [0., 1., 0.]])
-    """
-
-    lattice: ClassVar[str] = "affine"
-
-    # The place in the chain of families: each family is a special case of every family with a larger number.
-    _generality: ClassVar[int]
-
     @property
-    @abstractmethod
-    def matrix(self) -> Array:
-        """The matrix ``[A | t]``, ``(..., d, d + 1)``, a differentiable function of `parameters`."""
+    def _held(self) -> tuple[Array, ...]:
+        """The arrays that the parameters are in: one, but of a chain several."""
+        return (self.parameters,)
 
-    @property
-    def homogeneous(self) -> Array:
-        """The matrix with the row (0, ..., 0, 1) below, ``(..., d + 1, d + 1)``.
+    def _lattice_points(self, shape: tuple[int, ...], frame: str) -> Array:
+        """Return the points of an output lattice as a call takes them: ``(*shape, d)``, with an axis for a batch."""
+        points = points_like(next(filter(is_tensor, self._held), self._held[0]), shape, frame)
+        return points[None] if self.batch_shape else points
 
-        Examples
-        --------
-        >>> from pullback.transforms import Translation
-        >>> Translation([1.0, 2.0]).homogeneous
-        array([[1., 0., 1.],
-               [0., 1., 2.],
-               [0., 0., 1.]])
-        """
-        matrix = self.matrix
-        xp = namespace(matrix)
-        zero = xp.zeros_like(matrix[..., :1, :])
-        last = xp.concatenate([zero[..., :-1], zero[..., -1:] + 1], -1)
-        return xp.concatenate([matrix, last], -2)
+    def _check_points(self, points: Array) -> None:
+        check_points(type(self).__name__, self.ndim, self.batch_shape, points)
 
-    @abstractmethod
-    def matrix_vjp(self, grad_matrix: Array) -> Array:
-        """Pull the gradient of a scalar in `matrix` back to its gradient in `parameters`.
-
-        Parameters
-        ----------
-        grad_matrix : array_like or Tensor, shape (..., d, d + 1)
-            The gradient in the matrix, of the matrix's shape.
-
-        Returns
-        -------
-        ndarray or Tensor
-            The gradient in the parameters, of the shape of `parameters`.
-
-        Raises
-        ------
-        ValueError
-            If `grad_matrix` has another shape than the matrix.
-
-        Examples
-        --------
-        The gradient in the angle of a turn, of the entry of its matrix that is the sine:
-
-        >>> import pullback as pb
-        >>> pb.Euclidean.rotation(60).matrix_vjp([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]).round(6)
-        array([0.5, 0. , 0. ])
-        """
-
-    def fits(self, shape: Sequence[int], frame: str) -> bool:
-        """Tell that a kernel can generate coordinates from the matrix; see :meth:`pullback.Transform.fits`."""
-        return True
-
-    @property
-    def geometry(self) -> Array:
-        """The matrix."""
-        return self.matrix
-
-    def geometry_vjp(self, grad_geometry: Array) -> Array:
-        """Pull a gradient in the matrix back to the parameters; see :meth:`pullback.Transform.geometry_vjp`."""
-        return self.matrix_vjp(grad_geometry)
-
-    @classmethod
-    @abstractmethod
-    def identity(cls, ndim: int) -> Self:
-        """Return the transform in `ndim` dimensions that leaves every point where it is.
-
-        Parameters
-        ----------
-        ndim : {1, 2, 3}
-            Number of spatial axes, d.
-
-        Returns
-        -------
-        MatrixTransform
-            Of this class, on NumPy arrays.
-
-        Raises
-        ------
-        ValueError
-            If `ndim` is another number.
-        TypeError
-            If `ndim` is no integer.
-
-        Examples
-        --------
-        >>> import pullback as pb
-        >>> pb.Affine.identity(2)
-        Affine([[1, 0, 0], [0, 1, 0]])
-        """
-
-    @abstractmethod
-    def _widened(self) -> MatrixTransform:
-        """Return the same map as a member of the next wider family."""
-
-    @abstractmethod
-    def _after(self, other: Self) -> Self:
-        """Return ``self @ other`` for a member of the same family, on the same arrays."""
-
-    def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
-
-        Points are written as the parameters are; `shape` and `frame` are not used: a matrix means the same everywhere.
-        """
-        matrix, points = as_arrays(type(self).__name__, matrix=self.matrix, points=points)
-        check_points(self, points)
-        matrix = facing(matrix, points, self.batch_shape)
-        mapped = matrix[..., -1]
-        for axis in range(self.ndim):
-            mapped = mapped + matrix[..., axis] * points[..., axis, None]
-        return mapped
-
-    def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
-        """Return the matrix's linear part at each of `points`; see :meth:`pullback.Transform.jacobian`."""
-        matrix, points = as_arrays(f"{type(self).__name__}.jacobian", matrix=self.matrix, points=points)
-        check_points(self, points)
-        linear = facing(matrix, points, self.batch_shape)[..., :-1]
-        return linear + namespace(points).zeros_like(points)[..., None]
-
-    @overload
-    def __matmul__(self, other: MatrixTransform) -> MatrixTransform: ...
-    @overload
-    def __matmul__(self, other: Transform) -> Transform: ...
-    def __matmul__(self, other: Transform) -> Transform:
-        """Return the transform that applies `other` first, then this; see :meth:`pullback.Transform.__matmul__`."""
-        if not isinstance(other, MatrixTransform):
-            return super().__matmul__(other)
-        first: MatrixTransform = self
-        second: MatrixTransform = other
-        _check_composable(first, second)
-        first, second = _on_the_same_arrays(first, second)
-        while type(first) is not type(second):
-            if first._generality < second._generality:
-                first = first._widened()
-            else:
-                second = second._widened()
-        return first._after(second)
-
-    def _check_gradient(self, grad_matrix: Array) -> Array:
-        name = f"{type(self).__name__}.matrix_vjp"
-        _, grad_matrix = as_arrays(name, parameters=self.parameters, grad_matrix=grad_matrix)
-        expected = (*self.batch_shape, self.ndim + self._last_rows, self.ndim + 1)
-        if tuple(grad_matrix.shape) != expected:
-            raise ValueError(
-                f"{name}: `grad_matrix` has shape {tuple(grad_matrix.shape)}; give the matrix's, {expected}"
-            )
-        return grad_matrix
+    def _check_vjp(self, function: str, points: Array, grad: Array) -> tuple[Array, Array]:
+        """Return the points and the gradient that a vector-Jacobian product is given, as NumPy arrays that fit."""
+        if any(map(is_tensor, (*self._held, points, grad))):
+            raise TypeError(f"{function}: takes NumPy arrays; for tensors, call backward() on a function of the points")
+        points, grad = as_arrays(function, points=points, grad=grad)
+        self._check_points(points)
+        batch = self.batch_shape
+        axes = max(points.ndim, 1 + len(batch))
+        expected = np.broadcast_shapes(points.shape, batch + (1,) * (axes - 1) if batch else ())
+        if grad.shape != expected:
+            raise ValueError(f"{function}: `grad` has shape {grad.shape}; give that of the mapped points, {expected}")
+        return points, grad
 
 
-def check_points(transform: Transform, points: Array) -> None:
-    """Refuse points that do not have the axes, or the batch, of a transform."""
-    name, ndim = type(transform).__name__, transform.ndim
-    if points.ndim == 0 or points.shape[-1] != ndim:
-        raise ValueError(
-            f"{name}: `points` has shape {tuple(points.shape)} but the transform is {ndim}-D; give (..., {ndim})"
-        )
-    if transform.batch_shape and points.ndim > 1:
-        (count,) = transform.batch_shape
-        if points.shape[0] != count and 1 not in (points.shape[0], count):
-            raise ValueError(
-                f"{name}: `points` has shape {tuple(points.shape)} but there are {count} transforms; "
-                f"give ({count}, ..., {ndim}), or points[None] to map the same points by each"
-            )
-
-
-def facing(values: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
-    """Return `values` of each transform of a batch, (M, ...), with axes of length 1 for those of `points`."""
-    if not batch_shape or points.ndim < 2:
-        return values
-    return values.reshape(values.shape[0], *(1,) * (points.ndim - 2), *values.shape[1:])
-
-
-def moments(rows: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
-    """Return the sum of ``rows (points, 1)^T`` over all points, or over those of each transform of a batch, for NumPy.
+def load(path: StrPath) -> Transform:
+    """Read a transform of any family from a file that :meth:`pullback.Transform.save` wrote.
 
     Parameters
     ----------
-    rows : ndarray, ``(..., r)``
-    points : ndarray, ``(..., d)``
-        Of axes that broadcast with those of `rows`.
+    path : str or path
+        The file. What it holds says whether it is JSON or npz, not its name.
 
     Returns
     -------
-    ndarray, ``(r, d + 1)`` or ``(N, r, d + 1)``
-    """
-    homogeneous = np.concatenate([points, np.ones_like(points[..., :1])], -1)
-    columns = np.broadcast_to(homogeneous, (*rows.shape[:-1], homogeneous.shape[-1]))
-    batch = rows.shape[: len(batch_shape)]
-    count = math.prod(rows.shape[len(batch) : -1])
-    rows, columns = (array.reshape(*batch, count, array.shape[-1]) for array in (rows, columns))
-    return np.swapaxes(rows, -1, -2) @ columns
-
-
-def find_singular(transform: MatrixTransform, matrices: Array, balanced: Array) -> tuple[int, str, float] | None:
-    """Look for a matrix whose inverse would not have one correct digit in the dtype of the parameters.
-
-    Parameters
-    ----------
-    matrices, balanced : ndarray, ``(N, n, n)``
-        The matrices, and what of them is judged: those that are not finite as zeros.
-
-    Returns
-    -------
-    None, or the first such matrix: its number, the words for its place in the batch, and its condition number
+    Transform
+        On float64 NumPy arrays, of the family that was saved.
 
     Raises
     ------
     ValueError
-        If that matrix is not finite.
+        If the file is damaged, was written by something else or by a later version, or holds a family that is not known
+        here.
+    OSError
+        If there is no such file.
+
+    See Also
+    --------
+    pullback.Transform.load : The same, for one family if it is called on its class.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from pullback.transforms import Affine, load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "turn.json")
+    ...     Affine.rotation(90).save(path)
+    ...     load(path)
+    Affine([[0, 1, 0], [-1, 0, 0]])
     """
-    precision = float(namespace(transform.parameters).finfo(transform.parameters.dtype).eps)
-    condition = np.linalg.cond(balanced) if len(balanced) else np.ones(0)
-    # Of the digits of the dtype, the inverse loses as many as the condition number has.
-    singular = ~(condition * precision < 0.1)
-    if not singular.any():
-        return None
-    which = int(np.argmax(singular))
-    place = f" of transform {which} of the batch" if transform.batch_shape else ""
-    if not np.isfinite(matrices[which]).all():
-        raise ValueError(f"{type(transform).__name__}.inverse: the matrix{place} is not finite, so it has no inverse")
-    return which, place, float(condition[which])
-
-
-def points_like(array: Array, shape: tuple[int, ...], frame: str) -> Array:
-    """Return the points of an output lattice, ``(*shape, d)``: where `array` is a tensor, made beside it."""
-    reading = frame_of(frame, shape, output=True)
-    sides = [
-        (_indices(n, array) - offset) / scale
-        for n, offset, scale in zip(shape, reading.offset, reading.scale, strict=True)
-    ]
-    xp = namespace(array)
-    grid = xp.meshgrid(*sides, indexing="ij")
-    points = xp.stack(grid[::-1] if is_reversed(frame) else grid, -1)
-    return points.to(array.dtype) if is_tensor(array) else points
-
-
-def _indices(count: int, like: Array) -> Array:
-    if not is_tensor(like):
-        return np.arange(count, dtype=np.float64)
-    # Half precision has no room for the indices of a large output; what is computed from them is rounded later.
-    dtype = like.dtype if like.dtype.itemsize >= 4 else namespace(like).float32
-    return namespace(like).arange(count, dtype=dtype, device=like.device)
-
-
-def lattice_index(points: Array, shape: Sequence[int], frame: str) -> Array:
-    """Return where `points`, written in a frame, lie on an output lattice of `shape`, ``(..., d)`` in index units."""
-    reading = frame_of(frame, tuple(shape), output=True)
-    if is_reversed(frame):
-        points = namespace(points).flip(points, (-1,))
-    _, scale, offset = as_arrays("lattice_index", points=points, scale=reading.scale, offset=reading.offset)
-    return points * scale + offset
-
-
-def offset_about(function: str, linear: Array, center: Array) -> tuple[Array, Array]:
-    """Return `linear` and the offset with which ``linear @ p + offset`` leaves `center` fixed.
-
-    Parameters
-    ----------
-    function : str
-        Name for errors.
-    linear : array, shape (..., d, d)
-        The linear part.
-    center : array, shape (d,) or (N, d), or None
-        The fixed point; None is the origin.
-    """
-    ndim = linear.shape[-1]
-    if center is None:
-        return linear, namespace(linear).zeros_like(linear[..., 0])
-    linear, center = as_arrays(function, linear=linear, center=center)
-    if center.ndim not in (1, 2) or center.shape[-1] != ndim:
-        raise ValueError(
-            f"{function}: `center` has shape {tuple(center.shape)} but the transform is {ndim}-D; "
-            f"give ({ndim},) or (N, {ndim})"
-        )
-    check_batch(function, 1, factors=linear[..., 0], center=center)
-    return linear, center - apply_linear(linear, center)
-
-
-def check_ndim(function: str, ndim: int) -> int:
-    """Return `ndim` if it is a number of spatial axes that the library knows."""
-    if isinstance(ndim, bool) or not isinstance(ndim, int | np.integer):
-        raise TypeError(f"{function}: `ndim` is {ndim!r}; give 1, 2 or 3")
-    if not 1 <= ndim <= MAX_NDIM:
-        raise ValueError(f"{function}: `ndim` is {ndim}; give 1, 2 or 3")
-    return int(ndim)
-
-
-def check_batch(function: str, axes: int, **values: Array) -> tuple[int, ...]:
-    """Return the common batch shape of `values`, of which the last `axes` axes belong to one transform."""
-    batch: tuple[int, ...] = ()
-    for name, value in values.items():
-        own = tuple(value.shape[: value.ndim - axes])
-        if len(own) > 1:
-            raise ValueError(f"{function}: `{name}` has shape {tuple(value.shape)}; give at most one batch axis")
-        if own and batch and own != batch and 1 not in (own[0], batch[0]):
-            raise ValueError(
-                f"{function}: `{name}` has shape {tuple(value.shape)} but the batch is {batch[0]}; "
-                "give batches of one length, or no batch axis"
-            )
-        batch = own if own and (not batch or batch == (1,)) else batch
-    return batch
-
-
-def _check_composable(first: MatrixTransform, second: MatrixTransform) -> None:
-    if first.ndim != second.ndim:
-        raise ValueError(
-            f"@: the transforms are {first.ndim}-D and {second.ndim}-D ({first!r} and {second!r}); compose equal ones"
-        )
-    counts = {shape[0] for shape in (first.batch_shape, second.batch_shape) if shape} - {1}
-    if len(counts) > 1:
-        raise ValueError(
-            f"@: the transforms are batches of {first.batch_shape[0]} and {second.batch_shape[0]}; "
-            "compose equal batches, or one with a single transform"
-        )
-
-
-def _on_the_same_arrays(first: MatrixTransform, second: MatrixTransform) -> tuple[MatrixTransform, MatrixTransform]:
-    one, other = as_arrays("@", first=first.parameters, second=second.parameters)
-    return first._holding(one), second._holding(other)
+    return Transform._read("load", path)

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, multiply, unspread
-from pullback.transforms.base import MatrixTransform, Transform, check_points, facing, moments
-from pullback.transforms.displacement import Deformation, check_extent, check_vjp
-from pullback.transforms.projective import Projective
+from pullback._arrays import Array, as_arrays, multiply
+from pullback.transforms.base import Transform
+from pullback.transforms.deformation import Deformation, check_extent
+from pullback.transforms.matrix import MatrixTransform
 
 
 class Chain(Deformation):
@@ -156,15 +156,15 @@ class Chain(Deformation):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, tuple[Array, ...]]:
-        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`.
+        """Differentiate the mapped points backwards; see :meth:`pullback.Transform.points_vjp`.
 
         The gradients in the parameters are a tuple, one for each transform.
         """
-        points, grad = check_vjp("Chain.points_vjp", self, points, grad)
+        points, grad = self._check_vjp("Chain.points_vjp", points, grad)
         *places, _ = self._path(points, shape, frame)
         gradients = []
         for part, place in zip(self.transforms, reversed(places), strict=True):
-            grad, own = _points_vjp(part, place, grad, shape, frame)
+            grad, own = part.points_vjp(place, grad, shape=shape, frame=frame)
             gradients.append(own)
         return grad.reshape(points.shape), tuple(gradients)
 
@@ -173,7 +173,7 @@ class Chain(Deformation):
 
         The innermost transform's coordinates of the lattice, mapped as points by the others.
         """
-        shape, frame = check_extent("Chain.coordinates", self, shape, frame)
+        shape, frame = check_extent("Chain.coordinates", self.ndim, shape, frame)
         *others, innermost = self.transforms
         points = innermost.coordinates(shape, frame)
         points = points[None] if self.batch_shape and not innermost.batch_shape else points
@@ -207,11 +207,16 @@ class Chain(Deformation):
     def _path(self, points: Array, shape: Sequence[int] | None, frame: str) -> list[Array]:
         """Return `points` and where they are after each transform, the innermost first."""
         (points,) = as_arrays("Chain", points=points)
-        check_points(self, points)
+        self._check_points(points)
         path = [points[None] if self.batch_shape and points.ndim == 1 else points]
         for part in reversed(self.transforms):
             path.append(part(path[-1], shape=shape, frame=frame))
         return path
+
+    @property
+    def _held(self) -> tuple[Array, ...]:
+        held: tuple[Array, ...] = self.parameters
+        return held
 
     def __repr__(self) -> str:
         return f"Chain({', '.join(map(repr, self.transforms))})"
@@ -247,22 +252,4 @@ def _check_parts(parts: tuple[Transform, ...]) -> None:
         )
 
 
-def _points_vjp(
-    part: Transform, points: Array, grad: Array, shape: Sequence[int] | None, frame: str
-) -> tuple[Array, Array]:
-    if isinstance(part, Deformation | Projective):
-        return part.points_vjp(points, grad, shape=shape, frame=frame)
-    if isinstance(part, MatrixTransform):
-        return _matrix_points_vjp(part, points, grad)
-    raise TypeError(f"Chain.points_vjp: {type(part).__name__} has no vector-Jacobian product at points")
-
-
-def _matrix_points_vjp(part: MatrixTransform, points: Array, grad: Array) -> tuple[Array, Array]:
-    """Return the gradients in the points and in the parameters, the latter from the moments of `grad`."""
-    linear = facing(part.matrix, points, part.batch_shape)[..., :-1]
-    grad_points = (linear * grad[..., None]).sum(-2)
-    grad_matrix = moments(grad, points, part.batch_shape)
-    if part.batch_shape:
-        grad_matrix = unspread(grad_matrix, part.matrix.shape)
-        grad_points = unspread(grad_points, points.shape)
-    return grad_points, part.matrix_vjp(grad_matrix)
+Transform._compose = staticmethod(Chain.of)

@@ -8,10 +8,10 @@ import numpy as np
 
 from pullback._arrays import Array, apply_linear, as_arrays, namespace, spread, written
 from pullback._plan import constant
-from pullback.transforms.base import MatrixTransform, check_batch, check_ndim
 from pullback.transforms.fitting import fitted_euclidean
-from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
-from pullback.transforms.similarity import Similarity, check_offset, rotation_parameters, turn_about
+from pullback.transforms.matrix import MatrixTransform
+from pullback.transforms.points import check_batch, check_ndim, check_vectors
+from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp, turn_about, turn_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -65,8 +65,8 @@ class Euclidean(MatrixTransform):
         given = {"rotation": rotation, "translation": translation}
         arrays = as_arrays("Euclidean", **{name: value for name, value in given.items() if value is not None})
         rotation, offset = arrays if rotation is not None else (None, arrays[0])
-        check_offset("Euclidean", offset)
-        rotation = rotation_parameters("Euclidean", rotation, offset)
+        check_vectors("Euclidean", "translation", offset)
+        rotation = turn_of("Euclidean", rotation, offset)
         batch = check_batch("Euclidean", 1, rotation=rotation, translation=offset)
         parts = (rotation, offset)
         self._hold(namespace(offset).concatenate([spread(part, (*batch, part.shape[-1])) for part in parts], -1))
@@ -147,6 +147,10 @@ class Euclidean(MatrixTransform):
         """Return the rigid motion that undoes this one, in closed form; see :meth:`pullback.Transform.inverse`."""
         return self._packed(-self._turn, -apply_linear(rotation_matrix(-self._turn), self.offset))
 
+    @property
+    def _motion(self) -> tuple[Array, Array]:
+        return self._turn, self.offset
+
     def _after(self, other: Self) -> Self:
         offset = apply_linear(rotation_matrix(self._turn), other.offset) + self.offset
         return self._packed(composed_turn(self._turn, other._turn), offset)
@@ -155,9 +159,10 @@ class Euclidean(MatrixTransform):
     def _packed(cls, turn: Array, offset: Array) -> Self:
         return cls._holding(namespace(offset).concatenate([turn, offset], -1))
 
-    def _widened(self) -> Similarity:
-        scale = namespace(self.parameters).ones_like(self.offset[..., :1])
-        return Similarity._holding(namespace(self.parameters).concatenate([scale, self.parameters], -1))
+    @classmethod
+    def _from_narrower(cls, other: MatrixTransform) -> Self | None:
+        motion = other._motion
+        return None if motion is None else cls._packed(*motion)
 
     def _describe(self) -> str:
         turn = f"rotation={written(self.angle)}, " if self.ndim > 1 else ""

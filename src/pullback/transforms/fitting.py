@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pullback._arrays import as_arrays, is_tensor, namespace
-from pullback.transforms import base
+from pullback._arrays import as_arrays, detached, is_tensor, namespace
+from pullback._plan import MAX_NDIM
+from pullback.transforms.points import check_batch
 
 if TYPE_CHECKING:
     from typing import Self
@@ -358,7 +359,7 @@ def _pairs(name: str, source: Any, target: Any, weights: Any) -> tuple[Pairs, An
     given = {"source": source, "target": target} | ({} if weights is None else {"weights": weights})
     arrays = dict(zip(given, as_arrays(name, **given), strict=True))
     like = arrays["source"]
-    points = {key: _detached(array) for key, array in arrays.items()}
+    points = {key: detached(array) for key, array in arrays.items()}
     _check_shapes(name, points)
     if 0 in points["source"].shape[-2:]:
         raise ValueError(f"{name}: `source` has shape {points['source'].shape}, so there are no points; give some")
@@ -368,7 +369,7 @@ def _pairs(name: str, source: Any, target: Any, weights: Any) -> tuple[Pairs, An
     weight = points.get("weights", np.ones(points["source"].shape[-2]))
     if (weight < 0).any() or (weight.sum(-1) == 0).any():
         raise ValueError(f"{name}: `weights` are negative, or all zero; give positive ones, and 0 to leave a pair out")
-    batch = base.check_batch(name, 2, source=points["source"], target=points["target"], weights=weight[..., None])
+    batch = check_batch(name, 2, source=points["source"], target=points["target"], weights=weight[..., None])
     count, ndim = points["source"].shape[-2:]
     weight = np.broadcast_to(weight / weight.sum(-1, keepdims=True), (*(batch or (1,)), count))
     source, target = (np.broadcast_to(points[key], (*(batch or (1,)), count, ndim)) for key in ("source", "target"))
@@ -379,7 +380,7 @@ def _pairs(name: str, source: Any, target: Any, weights: Any) -> tuple[Pairs, An
 def _check_shapes(name: str, points: dict[str, Array]) -> None:
     source, target = points["source"], points["target"]
     for key, array in (("source", source), ("target", target)):
-        if array.ndim not in (2, 3) or not 1 <= array.shape[-1] <= base.MAX_NDIM:
+        if array.ndim not in (2, 3) or not 1 <= array.shape[-1] <= MAX_NDIM:
             raise ValueError(
                 f"{name}: `{key}` has shape {array.shape}; give (K, d) or (N, K, d), K points with d of 1, 2 or 3"
             )
@@ -393,8 +394,3 @@ def _check_shapes(name: str, points: dict[str, Array]) -> None:
             f"{name}: `weights` has shape {weights.shape} but there are {source.shape[-2]} pairs; give "
             f"({source.shape[-2]},) or (N, {source.shape[-2]})"
         )
-
-
-def _detached(array: Any) -> Array:
-    result: Array = array.detach().cpu().double().numpy() if is_tensor(array) else array
-    return result

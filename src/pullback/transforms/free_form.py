@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback import _check
-from pullback._arrays import Array, as_arrays, is_tensor
-from pullback.transforms.base import lattice_index, points_like
-from pullback.transforms.displacement import Displacement, LatticeField, check_extent, lattice_of
+import pullback._check as _check
+from pullback._arrays import Array, as_arrays, detached
+from pullback.transforms.deformation import check_extent
+from pullback.transforms.displacement import Displacement
+from pullback.transforms.field import LatticeField
+from pullback.transforms.points import lattice_index, points_like
+from pullback.transforms.vectors import pull_at
 
 if TYPE_CHECKING:
     from typing import Self
@@ -138,7 +141,7 @@ class FreeForm(LatticeField):
         if not 0 < smoothing < math.inf:
             raise ValueError(f"{name}: `smoothing` is {smoothing!r}; give a positive number")
         blank = cls.identity(control)
-        shape, frame = check_extent(name, blank, shape, frame)
+        shape, frame = check_extent(name, blank.ndim, shape, frame)
         cells = (np.array(control) - 3) / np.maximum(shape, 1)
         at = (lattice_index(source, shape, frame) + 0.5) * cells + 1
         coefficients = _least_squares(_weights(at, control), target - source, control, smoothing)
@@ -188,8 +191,8 @@ class FreeForm(LatticeField):
         Displacement(lattice=(64, 48))
         """
         shape, frame = self._extent("FreeForm.displacement", shape, frame)
-        coordinates = self.coordinates(shape, frame)
-        coordinates, points = as_arrays("FreeForm.displacement", c=coordinates, points=lattice_of(self, shape, frame))
+        points = self._lattice_points(shape, frame)
+        coordinates, points = as_arrays("displacement", coordinates=self.coordinates(shape, frame), points=points)
         return Displacement(coordinates - points)
 
     def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
@@ -197,14 +200,14 @@ class FreeForm(LatticeField):
             raise ValueError(
                 f"{function}: `shape` is None; a free-form transform needs the shape of the output it spans"
             )
-        return check_extent(function, self, shape, frame)
+        return check_extent(function, self.ndim, shape, frame)
 
     def _describe(self) -> str:
         return f"lattice={self.shape}"
 
 
 def _pairs(function: str, source: Array, target: Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    source, target = (_detached(value) for value in (source, target))
+    source, target = (detached(value) for value in (source, target))
     source, target = as_arrays(function, source=source, target=target)
     if source.ndim != 2 or not 1 <= source.shape[-1] <= 3 or not len(source):
         raise ValueError(f"{function}: `source` has shape {source.shape}; give (K, d) with d of 1, 2 or 3")
@@ -216,10 +219,6 @@ def _pairs(function: str, source: Array, target: Array) -> tuple[np.ndarray[Any,
         if not np.isfinite(value).all():
             raise ValueError(f"{function}: `{argument}` holds values that are not finite; leave those points out")
     return source, target
-
-
-def _detached(value: Array) -> Array:
-    return value.detach().cpu().double().numpy() if is_tensor(value) else value
 
 
 def _control(function: str, control: Sequence[int], ndim: int) -> tuple[int, ...]:
@@ -234,11 +233,9 @@ def _control(function: str, control: Sequence[int], ndim: int) -> tuple[int, ...
 
 def _weights(at: np.ndarray[Any, Any], control: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Return the weight of each control point in the vector at each place on the control lattice, (K, points)."""
-    from pullback.sampling import sample
-
     weights = np.ones((len(at), 1))
     for axis, count in enumerate(control):
-        own = sample(np.eye(count), at[:, axis, None], interpolation="bspline3", border="edge", channel_axis=-1)
+        own = pull_at(np.eye(count), at[:, axis, None], FreeForm._interpolation).values()
         weights = (weights[:, :, None] * own[:, None, :]).reshape(len(at), -1)
     return weights
 

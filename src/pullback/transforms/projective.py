@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pullback._arrays import Array, as_arrays, is_tensor, multiply, namespace, unspread, written
-from pullback._plan import constant
-from pullback.transforms.base import (
-    MAX_NDIM,
-    MatrixTransform,
-    check_ndim,
-    check_points,
-    facing,
-    find_singular,
-    moments,
-    points_like,
-)
+from pullback._plan import MAX_NDIM, constant
+from pullback.transforms.conventions import Imported, facing_forward
 from pullback.transforms.fitting import fitted_projective
-from pullback.transforms.world import Imported, facing_forward
+from pullback.transforms.matrix import MatrixTransform, find_singular
+from pullback.transforms.points import check_ndim, facing, moments
 
 if TYPE_CHECKING:
     from typing import Self
@@ -113,7 +105,7 @@ class Projective(Imported, MatrixTransform):
         A point beyond the horizon becomes NaN. `shape` and `frame` are not used: a matrix means the same everywhere.
         """
         matrix, points = as_arrays("Projective", matrix=self.matrix, points=points)
-        check_points(self, points)
+        self._check_points(points)
         numerator, _, reciprocal, in_front = self._fraction(matrix, points)
         return namespace(points).where(in_front, numerator * reciprocal, float("nan"))
 
@@ -125,7 +117,7 @@ class Projective(Imported, MatrixTransform):
         .. math:: \partial q / \partial p = (A - q c^T) / (c \cdot p + w)
         """
         matrix, points = as_arrays("Projective.jacobian", matrix=self.matrix, points=points)
-        check_points(self, points)
+        self._check_points(points)
         numerator, facing_matrix, reciprocal, in_front = self._fraction(matrix, points)
         mapped = numerator * reciprocal
         linear, last = facing_matrix[..., :-1, :-1], facing_matrix[..., -1:, :-1]
@@ -135,13 +127,12 @@ class Projective(Imported, MatrixTransform):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`.
+        """Differentiate the mapped points backwards; see :meth:`pullback.Transform.points_vjp`.
 
         Points beyond the horizon have no gradients.
         """
-        matrix, points, grad = as_arrays("Projective.points_vjp", matrix=self.matrix, points=points, grad=grad)
-        check_points(self, points)
-        numerator, facing_matrix, reciprocal, in_front = self._fraction(matrix, points)
+        points, grad = self._check_vjp("Projective.points_vjp", points, grad)
+        numerator, facing_matrix, reciprocal, in_front = self._fraction(self.matrix, points)
         on_numerator = np.where(in_front, grad * reciprocal, 0)
         on_last = -(on_numerator * numerator * reciprocal).sum(-1, keepdims=True)
         on_rows = np.concatenate([on_numerator, on_last], -1)
@@ -149,13 +140,11 @@ class Projective(Imported, MatrixTransform):
         grad_matrix = moments(on_rows, points, self.batch_shape)
         if self.batch_shape and points.ndim == 1:
             return grad_points.sum(0), grad_matrix
-        return unspread(grad_points, points.shape), unspread(grad_matrix, matrix.shape)
+        return unspread(grad_points, points.shape), unspread(grad_matrix, self.matrix.shape)
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
         """Pull a gradient back to the matrix, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
-        points = points_like(self.parameters, tuple(shape), frame)
-        points = np.broadcast_to(points, (*self.batch_shape, *points.shape))
-        return self.points_vjp(points, grad_coordinates, shape=shape, frame=frame)[1]
+        return self.points_vjp(self._lattice_points(tuple(shape), frame), grad_coordinates)[1]
 
     def inverse(self) -> Self:
         """Return the map that undoes this one before the horizon; see :meth:`pullback.Transform.inverse`.
@@ -206,8 +195,9 @@ class Projective(Imported, MatrixTransform):
     def _after(self, other: Self) -> Self:
         return self._holding(multiply(self.matrix, other.matrix))
 
-    def _widened(self) -> MatrixTransform:
-        raise TypeError("Projective: no wider family of matrices is known")
+    @classmethod
+    def _from_narrower(cls, other: MatrixTransform) -> Self:
+        return cls._holding(other.homogeneous)
 
     def _describe(self) -> str:
         return written(self.matrix)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pullback._arrays import Array, apply_linear, eye_like, multiply, namespace
+from pullback._arrays import Array, apply_linear, as_arrays, eye_like, multiply, namespace
+from pullback.transforms.linear import rotation_about
 
 # Number of components of a turn in d dimensions.
 TURN_SIZES = {1: 0, 2: 1, 3: 3}
@@ -146,3 +147,35 @@ def _polynomial(coefficients: Sequence[float], variable: Array) -> Array:
 
 def _slope(coefficients: Sequence[float]) -> list[float]:
     return [power * coefficient for power, coefficient in enumerate(coefficients)][1:]
+
+
+def turn_about(function: str, degrees: Array, center: Array, axis: int | None) -> tuple[Array, Array]:
+    """Return the turn in radians, ``(...)`` or ``(..., 3)``, and the offset of a rotation about a centre."""
+    _, offset = rotation_about(function, degrees, center, axis)
+    (degrees,) = as_arrays(function, degrees=degrees)
+    angle = degrees * (math.pi / 180)
+    if axis is not None:
+        angle = namespace(angle).stack(
+            [angle if k == axis else namespace(angle).zeros_like(angle) for k in range(3)], -1
+        )
+    return angle, offset
+
+
+def turn_of(function: str, rotation: Array, offset: Array) -> Array:
+    """Return `rotation` as ``(..., 0)``, ``(..., 1)`` or ``(..., 3)``, whichever the dimension of `offset` asks for."""
+    ndim = offset.shape[-1]
+    if rotation is None:
+        return no_turn(offset)
+    if ndim == 1:
+        raise ValueError(f"{function}: `rotation` is given but `translation` is 1-D; pass rotation=None")
+    rotation = rotation[..., None] if ndim == 2 else rotation
+    if rotation.ndim not in (1, 2) or rotation.shape[-1] != TURN_SIZES[ndim]:
+        shape = tuple(rotation.shape[:-1] if ndim == 2 else rotation.shape)
+        wanted = "an angle, () or (N,)" if ndim == 2 else "a rotation vector, (3,) or (N, 3)"
+        raise ValueError(f"{function}: `rotation` has shape {shape} but `translation` is {ndim}-D; give {wanted}")
+    return rotation
+
+
+def no_turn(offset: Array) -> Array:
+    """Return the turn that turns nothing, for an offset, ``(..., d)``."""
+    return namespace(offset).zeros_like(offset[..., : TURN_SIZES[offset.shape[-1]]])

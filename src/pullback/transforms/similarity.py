@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pullback._arrays import Array, apply_linear, as_arrays, namespace, spread, written
 from pullback._plan import constant
-from pullback.transforms.affine import Affine
-from pullback.transforms.base import MatrixTransform, check_batch, check_ndim, offset_about
 from pullback.transforms.fitting import fitted_similarity
-from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp
+from pullback.transforms.linear import scaling_about
+from pullback.transforms.matrix import MatrixTransform
+from pullback.transforms.points import check_batch, check_ndim, check_vectors
+from pullback.transforms.rotation import TURN_SIZES, composed_turn, rotation_matrix, rotation_vjp, turn_about, turn_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -68,8 +68,8 @@ class Similarity(MatrixTransform):
         given = {"scale": scale, "rotation": rotation, "translation": translation}
         arrays = as_arrays("Similarity", **{name: value for name, value in given.items() if value is not None})
         scale, rotation, offset = arrays if rotation is not None else (arrays[0], None, arrays[1])
-        check_offset("Similarity", offset)
-        rotation = rotation_parameters("Similarity", rotation, offset)
+        check_vectors("Similarity", "translation", offset)
+        rotation = turn_of("Similarity", rotation, offset)
         if scale.ndim > 1:
             raise ValueError(f"Similarity: `scale` has shape {tuple(scale.shape)}; give a number or (N,)")
         batch = check_batch("Similarity", 1, scale=scale[..., None], rotation=rotation, translation=offset)
@@ -142,8 +142,8 @@ class Similarity(MatrixTransform):
         (factor,) = as_arrays(name, factor=factor)
         if factor.ndim > 1:
             raise ValueError(f"{name}: `factor` has shape {tuple(factor.shape)}; give a number or (N,)")
-        linear = Affine.scaling(factor[..., None], center, ndim=ndim).matrix
-        return cls(factor, None, linear[..., -1])
+        _, offset = scaling_about(name, factor[..., None], center, ndim)
+        return cls(factor, None, offset)
 
     @classmethod
     def translation(cls, offset: Array) -> Self:
@@ -212,48 +212,14 @@ class Similarity(MatrixTransform):
     def _packed(cls, scale: Array, turn: Array, offset: Array) -> Self:
         return cls._holding(namespace(scale).concatenate([scale[..., None], turn, offset], -1))
 
-    def _widened(self) -> Affine:
-        return Affine(self.matrix)
+    @classmethod
+    def _from_narrower(cls, other: MatrixTransform) -> Self | None:
+        motion = other._motion
+        return None if motion is None else cls._packed(namespace(motion[1]).ones_like(motion[1][..., 0]), *motion)
 
     def _describe(self) -> str:
         turn = f"rotation={written(self.angle)}, " if self.ndim > 1 else ""
         return f"scale={written(self.scale)}, {turn}translation={written(self.offset)}"
-
-
-def turn_about(function: str, degrees: Array, center: Array, axis: int | None) -> tuple[Array, Array]:
-    """Return the turn in radians, ``(...)`` or ``(..., 3)``, and the offset of a rotation about a centre."""
-    _, offset = offset_about(function, Affine.rotation(degrees, axis=axis).matrix[..., :-1], center)
-    (degrees,) = as_arrays(function, degrees=degrees)
-    angle = degrees * (math.pi / 180)
-    if axis is not None:
-        angle = namespace(angle).stack(
-            [angle if k == axis else namespace(angle).zeros_like(angle) for k in range(3)], -1
-        )
-    return angle, offset
-
-
-def check_offset(function: str, offset: Array) -> None:
-    """Refuse a translation that has not one number an axis."""
-    if offset.ndim not in (1, 2) or offset.shape[-1] not in TURN_SIZES:
-        raise ValueError(
-            f"{function}: `translation` has shape {tuple(offset.shape)}; give (d,) or (N, d) with d of 1, 2 or 3"
-        )
-
-
-def rotation_parameters(function: str, rotation: Array, offset: Array) -> Array:
-    """Return `rotation` as ``(..., 0)``, ``(..., 1)`` or ``(..., 3)``, whichever the dimension of `offset` asks for."""
-    ndim = offset.shape[-1]
-    count = TURN_SIZES[ndim]
-    if rotation is None:
-        return namespace(offset).zeros_like(offset[..., :count])
-    if ndim == 1:
-        raise ValueError(f"{function}: `rotation` is given but `translation` is 1-D; pass rotation=None")
-    rotation = rotation[..., None] if ndim == 2 else rotation
-    if rotation.ndim not in (1, 2) or rotation.shape[-1] != count:
-        shape = tuple(rotation.shape[:-1] if ndim == 2 else rotation.shape)
-        wanted = "an angle, () or (N,)" if ndim == 2 else "a rotation vector, (3,) or (N, 3)"
-        raise ValueError(f"{function}: `rotation` has shape {shape} but `translation` is {ndim}-D; give {wanted}")
-    return rotation
 
 
 def _check_scale(similarity: Similarity) -> None:

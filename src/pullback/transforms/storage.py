@@ -9,8 +9,7 @@ Both hold one description, a tree of families and of the arguments that make the
 In JSON, arrays are written out. A float is the shortest text that reads back as the same float64 (its ``repr``), and
 those that JSON does not know are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. In npz, the description is the text
 ``description.npy``, in which an array is the name of another member: ``{"member": "array_0"}``. Neither holds code,
-nor is any run to read it: a family is looked up by its name among the subclasses of
-:class:`~pullback.Transform`.
+nor is any run to read it: a family is looked up by its name among the subclasses of :class:`Stored`.
 """
 
 from __future__ import annotations
@@ -29,12 +28,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pullback.transforms import base
-
 if TYPE_CHECKING:
     from typing import Self
-
-    from pullback.transforms.base import Transform
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -49,6 +44,16 @@ _ZIP = b"PK\x03\x04"
 
 class Stored:
     """A transform that can be written to a file and read back."""
+
+    if TYPE_CHECKING:
+        parameters: Any
+
+        @classmethod
+        def from_parameters(cls, parameters: Any) -> Self: ...  # noqa: D102
+        def numpy(self) -> Self: ...  # noqa: D102
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return type(self).from_parameters, (self.parameters,)
 
     def save(self, path: StrPath) -> None:
         """Write this transform to a file, from which :meth:`load` reads it back bit for bit.
@@ -137,77 +142,44 @@ class Stored:
         ...     Transform.load(path).steps
         5
         """
-        transform = _load(f"{cls.__name__}.load", path)
+        return cls._read(f"{cls.__name__}.load", path)
+
+    @classmethod
+    def _read(cls, function: str, path: StrPath) -> Self:
+        """Return the transform in a file; `function` is the name for errors."""
+        transform = _read(function, path)
         if not isinstance(transform, cls):
             raise ValueError(
-                f"{cls.__name__}.load: {os.fspath(path)!r} holds a transform of the family {type(transform).__name__}; "
+                f"{function}: {os.fspath(path)!r} holds a transform of the family {type(transform).__name__}; "
                 "load it by that class, or by Transform"
             )
         return transform
 
-
-def load(path: StrPath) -> Transform:
-    """Read a transform of any family from a file that :meth:`pullback.Transform.save` wrote.
-
-    Parameters
-    ----------
-    path : str or path
-        The file. What it holds says whether it is JSON or npz, not its name.
-
-    Returns
-    -------
-    Transform
-        On float64 NumPy arrays, of the family that was saved.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, was written by something else or by a later version, or holds a family that is not known
-        here.
-    OSError
-        If there is no such file.
-
-    See Also
-    --------
-    pullback.Transform.load : The same, for one family if it is called on its class.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from pullback.transforms import Affine, load
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "turn.json")
-    ...     Affine.rotation(90).save(path)
-    ...     load(path)
-    Affine([[0, 1, 0], [-1, 0, 0]])
-    """
-    return _load("load", path)
+    @classmethod
+    def _families(cls) -> Iterator[type[Self]]:
+        """Yield the classes derived from this one that transforms can be of, each before those derived from it."""
+        for subclass in cls.__subclasses__():
+            if not inspect.isabstract(subclass):
+                yield subclass
+            yield from subclass._families()
 
 
-def _families() -> dict[str, type[Transform]]:
+def _families() -> dict[str, type[Stored]]:
     """Return the families by name; no later class takes the name of one of pullback's own."""
-    families: dict[str, type[Transform]] = {}
-    for family in _concrete(base.Transform):
+    families: dict[str, type[Stored]] = {}
+    for family in Stored._families():
         if family.__module__.startswith("pullback.") or not _is_own(families.get(family.__name__)):
             families[family.__name__] = family
     return families
 
 
-def _concrete(family: type[Any]) -> Iterator[type[Transform]]:
-    for subclass in family.__subclasses__():
-        if not inspect.isabstract(subclass):
-            yield subclass
-        yield from _concrete(subclass)
-
-
-def _is_own(family: type[Transform] | None) -> bool:
+def _is_own(family: type[Stored] | None) -> bool:
     return family is not None and family.__module__.startswith("pullback.")
 
 
-def _maker(family: type[Transform]) -> Callable[..., Transform]:
+def _maker(family: type[Stored]) -> Callable[..., Stored]:
     """Return what makes a transform of a family from the arguments that it is pickled with."""
-    return family.from_parameters if family.__reduce__ is base.Transform.__reduce__ else family
+    return family.from_parameters if family.__reduce__ is Stored.__reduce__ else family
 
 
 def _described(name: str, transform: Any, arrays: list[Array]) -> dict[str, Any]:
@@ -227,7 +199,7 @@ def _described(name: str, transform: Any, arrays: list[Array]) -> dict[str, Any]
 
 
 def _described_value(name: str, value: Any, arrays: list[Array]) -> Any:
-    if isinstance(value, base.Transform):
+    if isinstance(value, Stored):
         return _described(name, value, arrays)
     if isinstance(value, tuple | list):
         return [_described_value(name, part, arrays) for part in value]
@@ -257,7 +229,7 @@ def _spelled_out(description: Any, arrays: list[Array]) -> Any:
     return {key: _spelled_out(part, arrays) for key, part in description.items()}
 
 
-def _load(name: str, path: StrPath) -> Transform:
+def _read(name: str, path: StrPath) -> Stored:
     file = Path(path)
     content = file.read_bytes()
     where = f"{name}: {os.fspath(path)!r}"
@@ -282,7 +254,7 @@ def _read_archive(content: bytes) -> tuple[Any, dict[str, Array]]:
     return json.loads(str(members.pop("description"))), members
 
 
-def _made(where: str, description: Any, members: dict[str, Array]) -> Transform:
+def _made(where: str, description: Any, members: dict[str, Array]) -> Stored:
     """Return the transform of a description."""
     try:
         name, arguments = description["family"], description["arguments"]

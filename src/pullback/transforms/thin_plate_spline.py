@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace, unspread
-from pullback.transforms.base import check_points, points_like
-from pullback.transforms.displacement import Deformation, check_extent, check_vjp, lattice_of
+from pullback._arrays import Array, as_arrays, detached, eye_like, is_tensor, namespace, unspread
+from pullback.transforms.deformation import Deformation, check_extent
+from pullback.transforms.points import points_like
 
 if TYPE_CHECKING:
     from typing import Self
@@ -210,7 +210,7 @@ class ThinPlateSpline(Deformation):
         """
         name = "ThinPlateSpline"
         targets, points = as_arrays(name, targets=self.parameters, points=points)
-        check_points(self, points)
+        self._check_points(points)
         weights = self._weights(targets)
         moved = _in_pieces(
             lambda piece: _product(_features(piece, self._system), weights), self._flat(points), self._piece
@@ -220,7 +220,7 @@ class ThinPlateSpline(Deformation):
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         """Return the derivative of the mapped points in `points`; see :meth:`pullback.Transform.jacobian`."""
         targets, points = as_arrays("ThinPlateSpline.jacobian", targets=self.parameters, points=points)
-        check_points(self, points)
+        self._check_points(points)
         weights = self._weights(targets)
 
         def slopes(piece: Array) -> Array:
@@ -233,8 +233,8 @@ class ThinPlateSpline(Deformation):
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`."""
-        points, grad = check_vjp("ThinPlateSpline.points_vjp", self, points, grad)
+        """Differentiate the mapped points backwards; see :meth:`pullback.Transform.points_vjp`."""
+        points, grad = self._check_vjp("ThinPlateSpline.points_vjp", points, grad)
         jacobian = self.jacobian(points)
         grad_points = (np.swapaxes(jacobian, -1, -2) @ grad[..., None])[..., 0]
         if self.batch_shape:
@@ -277,9 +277,9 @@ class ThinPlateSpline(Deformation):
         array([[[0., 2.],
                 [0., 2.]]])
         """
-        shape, frame = check_extent("ThinPlateSpline.displacements", self, shape, frame)
+        shape, frame = check_extent("ThinPlateSpline.displacements", self.ndim, shape, frame)
         if math.prod(shape) * len(self._system.nodes) > _LARGEST_BASIS:
-            points = lattice_of(self, shape, frame)
+            points = self._lattice_points(shape, frame)
             coordinates = self(points)
             coordinates, points = as_arrays("displacements", coordinates=coordinates, points=points)
             return coordinates - points
@@ -293,9 +293,9 @@ class ThinPlateSpline(Deformation):
         The basis functions of a lattice are kept, so that a second call with the same control points is one matrix
         product.
         """
-        shape, frame = check_extent("ThinPlateSpline.coordinates", self, shape, frame)
+        shape, frame = check_extent("ThinPlateSpline.coordinates", self.ndim, shape, frame)
         moved = self.displacements(shape, frame)
-        _, points = as_arrays("coordinates", moved=moved, points=lattice_of(self, shape, frame))
+        _, points = as_arrays("coordinates", moved=moved, points=self._lattice_points(shape, frame))
         return points + moved
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
@@ -309,7 +309,7 @@ class ThinPlateSpline(Deformation):
             If `grad_coordinates`, or the transform, is on tensors, which have their derivatives by ``backward``.
         """
         name = "ThinPlateSpline.coordinates_vjp"
-        shape, frame = check_extent(name, self, shape, frame)
+        shape, frame = check_extent(name, self.ndim, shape, frame)
         if math.prod(shape) * len(self._system.nodes) > _LARGEST_BASIS:
             return super().coordinates_vjp(grad_coordinates, shape, frame)
         if is_tensor(self.parameters) or is_tensor(grad_coordinates):
@@ -544,9 +544,7 @@ def _is_kept(tensor: Array) -> bool:
 
 
 def _checked_control_points(control_points: Array) -> Array:
-    if is_tensor(control_points):
-        control_points = control_points.detach().cpu().double().numpy()
-    (points,) = as_arrays("ThinPlateSpline", control_points=control_points)
+    (points,) = as_arrays("ThinPlateSpline", control_points=detached(control_points))
     shape = points.shape
     if points.ndim != 2 or shape[-1] not in (2, 3):
         raise ValueError(f"ThinPlateSpline: `control_points` has shape {shape}; give (K, d) with d of 2 or 3")

@@ -8,9 +8,10 @@ import numpy as np
 
 from pullback._arrays import Array, as_arrays, eye_like, namespace, written
 from pullback._plan import constant
-from pullback.transforms.base import MAX_NDIM, MatrixTransform, check_ndim
-from pullback.transforms.euclidean import Euclidean
 from pullback.transforms.fitting import fitted_translation
+from pullback.transforms.matrix import MatrixTransform
+from pullback.transforms.points import check_ndim, check_vectors
+from pullback.transforms.rotation import no_turn
 
 if TYPE_CHECKING:
     from typing import Self
@@ -49,10 +50,7 @@ class Translation(MatrixTransform):
 
     def __init__(self, offset: Array) -> None:
         (offset,) = as_arrays("Translation", offset=offset)
-        if offset.ndim not in (1, 2) or not 1 <= offset.shape[-1] <= MAX_NDIM:
-            raise ValueError(
-                f"Translation: `offset` has shape {tuple(offset.shape)}; give (d,) or (N, d) with d of 1, 2 or 3"
-            )
+        check_vectors("Translation", "offset", offset)
         self._hold(offset)
 
     @classmethod
@@ -90,11 +88,12 @@ class Translation(MatrixTransform):
         """Return the translation by ``-offset``, which is exact; see :meth:`pullback.Transform.inverse`."""
         return self._holding(-self.offset)
 
+    @property
+    def _motion(self) -> tuple[Array, Array]:
+        return no_turn(self.offset), self.offset
+
     def _after(self, other: Self) -> Self:
         return self._holding(self.offset + other.offset)
-
-    def _widened(self) -> Euclidean:
-        return Euclidean(None, self.offset)
 
     def _describe(self) -> str:
         return f"offset={written(self.offset)}"

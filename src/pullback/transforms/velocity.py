@@ -8,20 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pullback import _check
+import pullback._check as _check
 from pullback._arrays import Array, as_arrays, is_tensor, namespace
 from pullback._plan import frame_of, is_reversed
-from pullback.transforms.base import check_points
-from pullback.transforms.displacement import (
-    Displacement,
-    OnLattice,
-    check_extent,
-    check_field,
-    check_vjp,
-    count_folds,
-    lattice_of,
-)
+from pullback.transforms.deformation import check_extent, count_folds
+from pullback.transforms.displacement import Displacement
+from pullback.transforms.field import OnLattice, check_field
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
+from pullback.transforms.vectors import pull_along
 
 if TYPE_CHECKING:
     from typing import Self
@@ -177,7 +171,7 @@ class Velocity(OnLattice):
         if not tolerance > 0:
             raise ValueError(f"{name}: `tolerance` is {tolerance!r}; give a positive number of samples")
         spline = ThinPlateSpline.fit(source, target).numpy()
-        check_extent(name, spline, shape, "index")
+        check_extent(name, spline.ndim, shape, "index")
         targets = spline.parameters
         flows: list[Self] = [
             _fitted(cls.identity(shape).with_steps(steps), spline.control_points, ends, iterations, tolerance)
@@ -326,7 +320,7 @@ class Velocity(OnLattice):
         The lattice spans the extent of the output, whose displacements are written in `frame`.
         """
         _, points = as_arrays("Velocity", field=self.parameters, points=points)
-        check_points(self, points)
+        self._check_points(points)
         shape, frame = self._extent("Velocity", shape, frame)
         return self.displacement(shape, frame)(points, shape=shape, frame=frame)
 
@@ -336,15 +330,15 @@ class Velocity(OnLattice):
         It is that of the interpolated displacements.
         """
         _, points = as_arrays("Velocity.jacobian", field=self.parameters, points=points)
-        check_points(self, points)
+        self._check_points(points)
         shape, frame = self._extent("Velocity.jacobian", shape, frame)
         return self.displacement(shape, frame).jacobian(points, shape=shape, frame=frame)
 
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
-        """Differentiate the mapped points backwards; see :meth:`pullback.transforms.Deformation.points_vjp`."""
-        points, grad = check_vjp("Velocity.points_vjp", self, points, grad)
+        """Differentiate the mapped points backwards; see :meth:`pullback.Transform.points_vjp`."""
+        points, grad = self._check_vjp("Velocity.points_vjp", points, grad)
         shape, frame = self._extent("Velocity.points_vjp", shape, frame)
         displacement = self.displacement(shape, frame)
         grad_points, grad_field = displacement.points_vjp(points, grad, shape=shape, frame=frame)
@@ -385,7 +379,7 @@ class Velocity(OnLattice):
         (0, 12)
         """
         displacement = self.numpy().displacement()
-        jacobian = displacement.jacobian(lattice_of(displacement, self.shape, "index"))
+        jacobian = displacement.jacobian(displacement._lattice_points(self.shape, "index"))
         return count_folds("Velocity", jacobian, self.ndim, warn)
 
     def _unit(self, shape: tuple[int, ...], frame: str) -> tuple[float, ...]:
@@ -408,18 +402,13 @@ class Velocity(OnLattice):
 
 def _squared(field: Array) -> Array:
     """Return the displacements of the map ``p + u(p)`` applied twice."""
-    from pullback.warping import warp
-
-    return field + warp(field, Displacement(field), channel_axis=-1, border="edge")
+    return field + pull_along(field).values()
 
 
 def _squared_vjp(field: Array, grad: Array) -> Array:
     """Pull a gradient in :func:`_squared` back to the field, for NumPy."""
-    from pullback.warping import warp_vjp
-
-    on_read, on_moved = warp_vjp(field, Displacement(field), grad, channel_axis=-1, border="edge")
-    result: Array = grad + on_read + on_moved
-    return result
+    on_read, on_moved = pull_along(field).vjp(grad)
+    return grad + on_read + on_moved
 
 
 def _reversed(vectors: Array, frame: str) -> Array:

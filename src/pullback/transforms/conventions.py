@@ -26,8 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pullback._arrays import apply_linear, as_arrays, namespace
-from pullback._plan import Frame, frame_of
-from pullback.transforms import base
+from pullback._plan import MAX_NDIM, Frame, frame_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -316,7 +315,7 @@ class Imported(Exported):
         _refuse_projective(name, cls._last_rows)
         (theta,) = as_arrays(name, theta=theta)
         shape = tuple(theta.shape)
-        if len(shape) not in (2, 3) or not 1 <= shape[-2] <= base.MAX_NDIM or shape[-1] != shape[-2] + 1:
+        if len(shape) not in (2, 3) or not 1 <= shape[-2] <= MAX_NDIM or shape[-1] != shape[-2] + 1:
             raise ValueError(f"{name}: `theta` has shape {shape}; give (d, d + 1) or (N, d, d + 1), d of 1, 2 or 3")
         frame_in, frame_out = _frames(name, shape[-2], shape_in, shape_out, align_corners)
         theta, scale_in, offset_in, scale_out, offset_out = as_arrays(
@@ -349,7 +348,7 @@ def facing_forward(matrix: Array) -> Array:
 def _square(function: str, argument: str, matrix: Array) -> Array:
     (matrix,) = as_arrays(function, **{argument: matrix})
     shape = tuple(matrix.shape)
-    if len(shape) not in (2, 3) or shape[-1] != shape[-2] or not 2 <= shape[-1] <= base.MAX_NDIM + 1:
+    if len(shape) not in (2, 3) or shape[-1] != shape[-2] or not 2 <= shape[-1] <= MAX_NDIM + 1:
         raise ValueError(
             f"{function}: `{argument}` has shape {shape}; give a square matrix (d + 1, d + 1), or (N, d + 1, d + 1), "
             "d of 1, 2 or 3"
