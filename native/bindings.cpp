@@ -32,7 +32,7 @@ struct Request {
     Plan plan{};
     Lattice lattice{};
     std::vector<double> fill;
-    bool reversed = false;  // given coordinates name the last axis first
+    bool reversed = false;  // coordinates name the last axis first, in points, displacements and matrices
     bool bfloat16 = false;  // 16-bit unsigned integers stand for bfloat16, which NumPy does not know
 };
 
@@ -138,6 +138,16 @@ void reverse(Strided& array, int components) {
     array.component_stride = -array.component_stride;
 }
 
+// The linear part of a matrix, last row and last column first.
+void reverse_matrix(Geometry& matrix, int d) {
+    const int64_t rows = (d - 1) * matrix.row_stride, columns = (d - 1) * matrix.component_stride;
+    matrix.data = static_cast<char*>(matrix.data) + (rows + columns) * size_of(matrix.dtype);
+    matrix.last_row -= rows;
+    matrix.last_column -= columns;
+    matrix.row_stride = -matrix.row_stride;
+    matrix.component_stride = -matrix.component_stride;
+}
+
 // given, displacement: (batch, z, y, x, d); affine: (batch, d, d + 1); projective: (batch, d + 1, d + 1); free-form:
 // (batch, *coefficients, d)
 template <class Array>
@@ -157,6 +167,9 @@ Geometry geometry_of(const Request& request, const Array& array) {
             array.ndim() == 3 && static_cast<int>(array.shape(1)) == rows && static_cast<int>(array.shape(2)) == d + 1,
             "matrices must have the axes (batch, d, d + 1), or (batch, d + 1, d + 1) where they are projective");
         geometry.row_stride = array.stride(1);
+        geometry.last_row = d * geometry.row_stride;
+        geometry.last_column = d * geometry.component_stride;
+        if (request.reversed) reverse_matrix(geometry, d);
         return geometry;
     }
     const int axes = is_field(kind) ? 3 : d;

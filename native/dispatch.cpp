@@ -140,11 +140,11 @@ void finish_matrix(const Call& call, int64_t m, const double* record) {
             moment[e] = (r < D ? plan.scale_in[r] : 1) * record[r * (D + 1) + e];
             for (int d = 0; r == D && d < D; ++d) moment[e] += plan.offset_in[d] * record[d * (D + 1) + e];
         }
-        C* row = matrix + r * call.grad_geometry.row_stride;
+        C* row = matrix + (r < D ? r * call.grad_geometry.row_stride : call.grad_geometry.last_row);
         for (int e = 0; e < D; ++e)
             row[e * call.grad_geometry.component_stride] =
                 static_cast<C>((moment[e] - plan.offset_out[e] * moment[D]) / plan.scale_out[e]);
-        row[D * call.grad_geometry.component_stride] = static_cast<C>(moment[D]);
+        row[call.grad_geometry.last_column] = static_cast<C>(moment[D]);
     }
 }
 

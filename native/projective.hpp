@@ -18,8 +18,8 @@ ProjectiveMap<D> projective_map(const Plan& plan, const Geometry& geometry, int6
     ProjectiveMap<D> map;
     const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
     for (int r = 0; r <= D; ++r) {
-        const C* row = matrix + r * geometry.row_stride;
-        map.row[r][D] = static_cast<double>(row[D * geometry.component_stride]);
+        const C* row = matrix + (r < D ? r * geometry.row_stride : geometry.last_row);
+        map.row[r][D] = static_cast<double>(row[geometry.last_column]);
         for (int e = 0; e < D; ++e) {
             map.row[r][e] = static_cast<double>(row[e * geometry.component_stride]) / plan.scale_out[e];
             map.row[r][D] -= map.row[r][e] * plan.offset_out[e];

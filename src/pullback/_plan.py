@@ -127,7 +127,7 @@ class Lattice(Hashed):
     frame_in, frame_out : Frame
         The frames of what the geometry yields (on the image) and of what it acts on (on the output lattice).
     reversed : bool
-        Whether points and displacements name the last axis first: (x, y). Matrices are always in the order of the axes.
+        Whether coordinates name the last axis first, (x, y), in points, displacements and matrices.
     frame : str or None
         The name of the frame that both frames are of, where they are of one.
     """

@@ -28,6 +28,15 @@ def in_axis_order(points: AnyArray, lattice: Lattice) -> AnyArray:
     return points[..., ::-1] if lattice.reversed else points
 
 
+def matrix_in_axis_order(matrix: AnyArray, lattice: Lattice) -> AnyArray:
+    """Turn matrices, (M, d or d + 1, d + 1), or gradients in them, to the order of the axes on both sides, or back."""
+    if not lattice.reversed:
+        return matrix
+    d = matrix.shape[-1] - 1
+    rows = [*range(d)[::-1], *range(d, matrix.shape[-2])]
+    return matrix[:, rows][..., [*range(d)[::-1], d]]
+
+
 def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
     """Return the index coordinates of the points of the output lattice.
 
@@ -87,7 +96,7 @@ def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
     if lattice.kind == LATTICES["projective"]:
         last = moments[:, -1:] + np.einsum("i,mij->mj", offset, moments[:, :-1])[:, None]
         result = np.concatenate([result, last], axis=1)
-    return result
+    return matrix_in_axis_order(result, lattice)
 
 
 def _indices(lattice: Lattice) -> Array:
@@ -100,6 +109,7 @@ def _homogeneous(matrix: Array, lattice: Lattice) -> Array:
     Both frames are folded into the matrix, so that an identity is exact in every frame.
     """
     d = matrix.shape[-1] - 1
+    matrix = matrix_in_axis_order(matrix, lattice)
     if matrix.shape[-2] == d:
         last = np.broadcast_to(np.eye(d + 1)[-1:], (len(matrix), 1, d + 1))
         matrix = np.concatenate([matrix, last], axis=1)

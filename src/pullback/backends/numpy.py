@@ -60,13 +60,6 @@ def as_geometry(geometry: Array) -> Array:
     return geometry
 
 
-def reverse_matrix(matrix: Array) -> Array:
-    """Return affine or projective matrices with their axes in reverse order, on both sides."""
-    d = matrix.shape[-1] - 1
-    rows = [*range(d)[::-1], *range(d, matrix.shape[-2])]
-    return np.ascontiguousarray(matrix[:, rows][..., [*range(d)[::-1], d]])
-
-
 def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:
     """Return the dtype of the result."""
     try:

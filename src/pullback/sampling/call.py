@@ -22,15 +22,22 @@ class Reading(NamedTuple):
     channel_axis: Any
     frame: Any
 
-    @classmethod
-    def of(cls, interpolation: Any, border: Any, fill: Any, extent: Any, channel_axis: Any, frame: Any) -> Reading:
-        """Return the arguments as they are when called, which nothing has checked yet."""
-        return cls(exact(interpolation), exact(border), exact(fill), exact(extent), exact(channel_axis), exact(frame))
-
     def plan(self, function: str, ndim: int, channels: int, dtype: Any) -> Plan:
         """Return the plan for an image of `ndim` spatial axes, once the names and the fill are known to be right."""
-        names = plain(self.interpolation), plain(self.border), plain(self.extent)
+        names = plain(self.interpolation), plain(self.border), self.extent
         return _check.plan(function, ndim, channels, dtype, *names, plain(self.fill))
+
+
+def reading_of(interpolation: Any, border: Any, fill: Any, extent: Any, channel_axis: Any, frame: Any) -> Reading:
+    """Return the arguments of a call, which nothing has checked yet, as parts of a key."""
+    return Reading(
+        interpolation if type(interpolation) is str else exact(interpolation),
+        border if type(border) is str else exact(border),
+        fill if type(fill) is int else exact(fill),
+        extent,
+        channel_axis if channel_axis is None else exact(channel_axis),
+        frame,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +179,6 @@ def _recipe_at(function: str, shape: tuple[int, ...], dtype: Any, coords: tuple[
     batch = _check.batches(function, images, coords[0], "coords")
     plan = reading.plan(function, ndim, channels, dtype)
     _check.spatial(function, tuple(spatial), plain(reading.border))
-    name, kind, output = _check.frame(function, plain(reading.frame)), LATTICES["given"], coords[1:-1]
+    name, kind, output = _check.frame(function, reading.frame), LATTICES["given"], coords[1:-1]
     lattice = Lattice(kind, output, *frames_of(name, kind, tuple(spatial), output), is_reversed(name), name)
     return recipe_of(layout, plan, lattice, layout.batch, batch, channels)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pullback import _check
 from pullback._plan import Cubic
-from pullback.sampling.call import Reading, call_at
+from pullback.sampling.call import call_at, reading_of
 from pullback.sampling.run import masked_gradient, missing_samples, values_of, vjp_of
 
 
@@ -125,7 +125,7 @@ def sample(
     >>> pb.sample(image, [[0.5, 0.5]], mask=image == 3, return_weight=True)
     (array([1.]), array([0.75]))
     """
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_at("sample", image, coords, reading)
     return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
 
@@ -189,7 +189,7 @@ def gradient(
     array([[1.],
            [3.]])
     """
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_at("gradient", image, coords, reading)
     _check.mixing("gradient", call.plan, "a slope")
     missing = missing_samples(call, image, mask)
@@ -255,7 +255,7 @@ def sample_vjp(
     >>> pb.sample_vjp(np.array([0.0, 1.0, 4.0]), [[1.25]], [1.0])
     (array([0.  , 0.75, 0.25]), array([[3.]]))
     """
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_at("sample_vjp", image, coords, reading)
     grad_image, grad_coords = vjp_of(call, grad, missing_samples(call, image, mask))
     return grad_image, grad_coords if call.recipe.layout.batch else grad_coords[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pullback import _check
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
-from pullback.sampling.call import Call, Reading, call_at
+from pullback.sampling.call import Call, call_at, reading_of
 from pullback.transforms import Transform
 from pullback.warping.footprint import Antialiased, VaryinglyAntialiased, antialiased
 from pullback.warping.through import call_through
@@ -132,7 +132,7 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
         options.pop(ignored, None)
     if options:
         raise TypeError(f"explain: unknown argument `{options.popitem()[0]}`; it takes the arguments of warp")
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     if isinstance(transform, Transform):
         call = call_through("explain", image, transform, shape, reading)
         if _check.flag("explain", "antialias", antialias):

@@ -169,6 +169,7 @@ class Antialiased(Call):
         """
         footprint, scale = self.footprints[k], np.asarray(self.lattice.frame_in.scale)
         shift = np.divide(footprint.shift, scale, out=np.zeros_like(footprint.shift), where=scale != 0)
+        shift = shift[..., ::-1] if self.lattice.reversed else shift
         moves = np.concatenate([np.zeros((*shift.shape, shift.shape[1])), shift[..., None]], axis=-1)
         matrix, size = self.geometry[k : k + 1], max(1, max(_VALUES_A_PASS, least) // max(1, values))
         for start in range(0, len(moves), size):
@@ -240,8 +241,9 @@ def antialiased(call: Call, transform: Any, frame: str) -> Call:
     matrix = call.geometry
     matrix = np.asarray(matrix if namespace(matrix) is np else matrix.detach().cpu(), np.float64)
     scale_in, scale_out = np.asarray(call.lattice.frame_in.scale), np.asarray(call.lattice.frame_out.scale)
+    linear = matrix[..., ::-1, -2::-1] if call.lattice.reversed else matrix[..., :-1]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        jacobians = scale_in[:, None] * matrix[..., :-1] / scale_out
+        jacobians = scale_in[:, None] * linear / scale_out
     footprints = tuple(map(footprint_of, jacobians))
     if all(len(footprint.weight) == 1 for footprint in footprints):
         return call

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._plan import LATTICES, Cubic, is_reversed
-from pullback.sampling.call import Reading
+from pullback._plan import LATTICES, Cubic
+from pullback.sampling.call import reading_of
 from pullback.sampling.run import missing_samples, values_of, vjp_of
 from pullback.warping.footprint import antialiased
 from pullback.warping.through import call_through, check_transform, cotangent_lattice
@@ -121,7 +121,7 @@ def warp(
     >>> pb.warp(stripes, quarter, (4,))
     array([0., 0., 0., 0.])
     """
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_through("warp", image, transform, shape, reading)
     if _check.flag("warp", "antialias", antialias):
         call = antialiased(call, transform, frame)
@@ -194,13 +194,11 @@ def warp_vjp(
     grad_shape = tuple(np.shape(grad))
     check_transform(function, transform, tuple(np.shape(image)))
     shape = cotangent_lattice(function, grad_shape, np.ndim(image), transform, channel_axis)
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_through(function, image, transform, shape, reading)
     if _check.flag(function, "antialias", antialias):
         call = antialiased(call, transform, frame)
     grad_image, grad_geometry = vjp_of(call, grad, missing_samples(call, image, mask))
-    if is_reversed(frame) and not call.lattice.reversed:
-        grad_geometry = call.backend.reverse_matrix(grad_geometry)
     transform = transform.numpy()
     grad_geometry = grad_geometry if transform.batch_shape else grad_geometry[0]
     if call.lattice.kind == LATTICES["given"]:

@@ -12,7 +12,7 @@ from pullback import _check
 from pullback._arrays import is_tensor, like
 from pullback._plan import LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
-from pullback.sampling.call import Call, Reading
+from pullback.sampling.call import Call, reading_of
 from pullback.warping.through import call_through, check_matrix, check_transform, cotangent_lattice
 
 Array = npt.NDArray[np.float64]
@@ -138,7 +138,7 @@ def normal_equations(
     check_matrix(function, transform)
     transform = transform.numpy()
     shape = cotangent_lattice(function, target.shape, np.ndim(image), transform, channel_axis, "target")
-    reading = Reading.of(interpolation, border, fill, extent, channel_axis, frame)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_through(function, image, transform, shape, reading)
     _check.mixing(function, call.plan, "normal equations")
     _check.cotangent(function, target.shape, call.recipe.restored_shape, "target")

@@ -13,8 +13,6 @@ from pullback.backends import backend_of
 from pullback.sampling.call import Call, Reading, Recipe, recipe_of
 from pullback.transforms import MatrixTransform, Transform
 
-_MATRICES = (LATTICES["affine"], LATTICES["projective"])
-
 
 def call_through(function: str, image: Any, transform: Any, shape: Any, reading: Reading) -> Call:
     """Return the call that reads `image` through `transform` on an output of `shape`."""
@@ -33,8 +31,6 @@ def call_through(function: str, image: Any, transform: Any, shape: Any, reading:
     geometry = backend.as_geometry(geometry if transform.batch_shape else geometry[None])
     kind = LATTICES[transform.lattice if fits else "given"]
     recipe = _recipe_through(function, place, kind, transform.batch_shape, image.dtype, reading)
-    if place.reversed and kind in _MATRICES:
-        geometry = backend.reverse_matrix(geometry)
     return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), geometry, recipe)
 
 
@@ -46,15 +42,12 @@ class _Place(Hashed):
     ----------
     output : tuple of int
         Spatial shape of the output.
-    reversed : bool
-        Whether coordinates in the frame name the last axis first.
     """
 
     layout: Layout
     image: tuple[int, ...]
     output: tuple[int, ...]
     frame: str
-    reversed: bool
 
 
 @cached
@@ -64,8 +57,8 @@ def _place_of(
     layout = _check.layout(function, shape, ndim, plain(reading.channel_axis))
     image = layout.canonical_shape(shape)
     output = _check.output_shape(function, output, image[2:])
-    frame = _check.frame(function, plain(reading.frame))
-    return _Place(layout, image, output, frame, is_reversed(frame))
+    frame = _check.frame(function, reading.frame)
+    return _Place(layout, image, output, frame)
 
 
 @cached
@@ -77,8 +70,7 @@ def _recipe_through(
     plan = reading.plan(function, layout.ndim, channels, dtype)
     _check.spatial(function, tuple(spatial), plain(reading.border))
     batch = _check.batches(function, images, transforms[0] if transforms else 1, "transform")
-    turned = place.reversed and kind not in _MATRICES
-    lattice = Lattice(kind, output, *frames_of(frame, kind, tuple(spatial), output), turned, frame)
+    lattice = Lattice(kind, output, *frames_of(frame, kind, tuple(spatial), output), is_reversed(frame), frame)
     return recipe_of(layout, plan, lattice, layout.batch or bool(transforms), batch, channels)
 
 

@@ -17,6 +17,15 @@ def in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:
     return points.flip(-1) if lattice.reversed else points
 
 
+def _matrix_in_axis_order(matrix: Tensor, lattice: Lattice) -> Tensor:
+    """Turn matrices, or gradients in them, from the caller's order to that of the axes on both sides, or back."""
+    if not lattice.reversed:
+        return matrix
+    d = matrix.shape[-1] - 1
+    rows = torch.cat([matrix[:, :d].flip(1), matrix[:, d:]], dim=1)
+    return torch.cat([rows[..., :d].flip(2), rows[..., d:]], dim=2)
+
+
 def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
     """Return the index coordinates of the points of the lattice in one row, ``(M, P, d)``.
 
@@ -66,7 +75,7 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     if lattice.kind == LATTICES["projective"]:
         last = moments[:, -1:] + (offset[:, None] * moments[:, :-1]).sum(1, keepdim=True)
         rows = torch.cat([rows, last], dim=1)
-    return rows
+    return _matrix_in_axis_order(rows, lattice)
 
 
 def on_rows(matrix: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
@@ -95,6 +104,7 @@ def _moments(on_points: Tensor, lattice: Lattice) -> Tensor:
 
 def _folded(matrix: Tensor, lattice: Lattice) -> Tensor:
     """Return matrices between indices: both frames are folded in, so that an identity is exact in every frame."""
+    matrix = _matrix_in_axis_order(matrix, lattice)
     scale, offset = matrix.new_tensor(lattice.frame_in.scale), matrix.new_tensor(lattice.frame_in.offset)
     d = len(scale)
     linear = matrix[..., :d] / matrix.new_tensor(lattice.frame_out.scale)

@@ -48,13 +48,6 @@ def as_geometry(geometry: Tensor) -> Tensor:
     return geometry if geometry.dtype in (torch.float32, torch.float64) else geometry.to(torch.float32)
 
 
-def reverse_matrix(matrix: Tensor) -> Tensor:
-    """Return affine or projective matrices with their axes in reverse order, on both sides."""
-    d = matrix.shape[-1] - 1
-    rows = torch.cat([matrix[:, :d].flip(1), matrix[:, d:]], dim=1)
-    return torch.cat([rows[..., :d].flip(2), rows[..., d:]], dim=2)
-
-
 def as_dtype(function: str, dtype: Any, image: Tensor) -> torch.dtype:
     """Return the dtype of the result."""
     if dtype is None:
