@@ -112,11 +112,11 @@ def test_every_backend_finds_the_same_moments(family, dtype):
     torch = pytest.importorskip("torch")
     from pullback.backends import composite, numpy
     from pullback.backends import torch as tensors
-    from pullback.sampling.call import Reading
+    from pullback.sampling.call import reading_of
     from pullback.warping.through import call_through
 
     image, target = ((9 * RANDOM.random((3, 2, *sides))).astype(dtype) for sides in ((17, 23), (9, 8)))
-    reading = Reading.of("cubic", "constant", 1, "blend", None, "centered")
+    reading = reading_of("cubic", "constant", 1, "blend", None, "centered")
     call = call_through("warp", image, near_identity(family, 2, (3,)), (9, 8), reading)
     arguments = (call.geometry, call.lattice, call.plan)
     found = numpy.normal(call.image, *arguments, target)

@@ -180,9 +180,6 @@ class Backend(Operations, Protocol):
     def as_geometry(self, geometry: Array) -> Array:
         """Return what coordinates are generated from, in a dtype that the operations know."""
 
-    def reverse_matrix(self, matrix: Array) -> Array:
-        """Return affine or projective matrices with their axes in reverse order, on both sides."""
-
     def as_dtype(self, function: str, dtype: Any, image: Array) -> DType:
         """Return the dtype of the result: that of `image` for None; refuse what images cannot have."""
 
