@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
 
 from pullback._arrays import Array
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Lattice, Plan, frame_of, make_plan
-from pullback.backends import backend_of
+from pullback.backends import Backend, backend_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class VectorPull:
         What the kind of `lattice` asks for.
     """
 
-    backend: ModuleType
+    backend: Backend
     image: Array
     geometry: Array
     lattice: Lattice
