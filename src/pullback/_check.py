@@ -180,18 +180,18 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
             f"{function}: `image` has shape {shape} but there are {ndim} coordinates a point; its axes must be "
             f"([batch,] [channel,] and {ndim} spatial axes)"
         )
-    return Layout(ndim, extra == 2, ndim if extra else None)
+    unlikely = extra == 1 and shape[-1] <= 4 < shape[0]
+    return Layout(ndim, extra == 2, ndim if extra else None, unlikely)
 
 
-def unlikely_layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int | None) -> None:
+def warn_of_layout(function: str, shape: tuple[int, ...]) -> None:
     """Warn of an array of NumPy that is read channels first but looks channels last."""
-    if channel_axis is None and len(shape) == ndim + 1 and shape[-1] <= 4 < shape[0]:
-        warnings.warn(
-            f"{function}: `image` of shape {shape} looks channels-last but is read as {shape[0]} channels; pass "
-            "channel_axis=-1 if its last axis holds channels, channel_axis=0 if it does not",
-            LayoutWarning,
-            stacklevel=4,
-        )
+    warnings.warn(
+        f"{function}: `image` of shape {shape} looks channels-last but is read as {shape[0]} channels; pass "
+        "channel_axis=-1 if its last axis holds channels, channel_axis=0 if it does not",
+        LayoutWarning,
+        stacklevel=4,
+    )
 
 
 def unmasked(function: str, argument: str, image: Any) -> None:

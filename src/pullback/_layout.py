@@ -47,11 +47,14 @@ class Layout(Hashed):
         Whether the first axis is a batch.
     after_channel : int or None
         How many axes follow the channel axis; None where there is no channel axis.
+    unlikely : bool
+        Whether the image looks as if its axes were others.
     """
 
     ndim: int
     batch: bool
     after_channel: int | None
+    unlikely: bool = False
 
     def _channel_position(self, after_channel: int, lattice_ndim: int, batch: bool) -> int:
         """Where the channel axis stands among the axes of values on a lattice of `lattice_ndim` axes."""

@@ -148,8 +148,8 @@ def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | No
     _check.unmasked(function, "image", image)
     image = backend.as_image(function, "image", image)
     layout = _check.layout(function, tuple(image.shape), ndim, channel_axis)
-    if backend.name == "numpy":
-        _check.unlikely_layout(function, image.shape, ndim, channel_axis)
+    if layout.unlikely and backend.name == "numpy":
+        _check.warn_of_layout(function, image.shape)
     return backend, layout.canonical(image, ndim, layout.batch), layout
 
 
@@ -161,8 +161,8 @@ def call_at(function: str, image: Any, coords: Any, reading: Reading) -> Call:
     shape = tuple(image.shape)
     recipe = _recipe_at(function, shape, image.dtype, tuple(coords.shape), reading)
     layout = recipe.layout
-    if backend.name == "numpy":
-        _check.unlikely_layout(function, shape, layout.ndim, plain(reading.channel_axis))
+    if layout.unlikely and backend.name == "numpy":
+        _check.warn_of_layout(function, shape)
     coords = coords if layout.batch else coords[None]
     return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), coords, recipe)
 

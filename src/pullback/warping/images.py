@@ -123,7 +123,7 @@ def warp(
     """
     reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_through("warp", image, transform, shape, reading)
-    if _check.flag("warp", "antialias", antialias):
+    if antialias is not False and _check.flag("warp", "antialias", antialias):
         call = antialiased(call, transform, frame)
     return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
 

@@ -23,14 +23,14 @@ def call_through(function: str, image: Any, transform: Any, shape: Any, reading:
     output = None if shape is None else _check.sides(function, shape)
     place = _place_of(function, sides, transform.ndim, output, reading)
     layout = place.layout
-    if backend.name == "numpy":
-        _check.unlikely_layout(function, sides, layout.ndim, plain(reading.channel_axis))
+    if layout.unlikely and backend.name == "numpy":
+        _check.warn_of_layout(function, sides)
     transform = backend.own_transform(transform, image)
-    fits = transform.fits(place.output, place.frame)
+    fits, transforms = transform.fits(place.output, place.frame), transform.batch_shape
     geometry = transform.geometry if fits else transform.coordinates(place.output, place.frame)
-    geometry = backend.as_geometry(geometry if transform.batch_shape else geometry[None])
+    geometry = backend.as_geometry(geometry if transforms else geometry[None])
     kind = LATTICES[transform.lattice if fits else "given"]
-    recipe = _recipe_through(function, place, kind, transform.batch_shape, image.dtype, reading)
+    recipe = _recipe_through(function, place, kind, transforms, image.dtype, reading)
     return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), geometry, recipe)
 
 
