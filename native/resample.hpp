@@ -33,12 +33,13 @@ void resample_row(const AxisTable& table, int64_t i, const T* in, int64_t in_ste
 template <class T, class O, class Real>
 void resample_pixels(const AxisTable& table, const T* in, int64_t in_step, O* out, int64_t out_step, int channels) {
     using V = Lanes<Real, 4>;
-    const int64_t samples = (table.in_size - 1) * in_step + channels;
+    const int64_t samples = (in_step > 0 ? (table.in_size - 1) * in_step : 0) + channels;
     for (int64_t i = 0; i < table.out_size; ++i) {
         const double* weight = table.weight + i * table.taps;
         const T* start = in + table.first[i] * in_step;
         Real sum[4] = {};
-        const bool fits = (table.first[i] + table.taps - 1) * in_step + 4 <= samples;
+        const int64_t farthest = in_step > 0 ? table.first[i] + table.taps - 1 : table.first[i];
+        const bool fits = farthest * in_step + 4 <= samples;
         if (fits) {
             typename V::Vector total{};
             for (int t = 0; t < table.taps; ++t) {
