@@ -2,7 +2,7 @@
 // order.
 #pragma once
 
-#include "params.hpp"
+#include "basis.hpp"
 
 namespace pullback {
 

@@ -10,20 +10,7 @@ constexpr int max_ndim = 3;
 // Sides of an image are shorter than this; a coordinate that reaches it in magnitude, or is NaN, reads `fill`.
 constexpr int32_t void_index = 1 << 30;
 
-enum class Interpolation : int {
-    nearest = 0,
-    linear = 1,
-    cubic = 2,
-    mitchell = 3,
-    lanczos2 = 4,
-    lanczos3 = 5,
-    lanczos4 = 6,
-    bspline2 = 7,
-    bspline3 = 8,
-    bspline4 = 9,
-    bspline5 = 10,
-    label = 11
-};
+enum class Interpolation : int;  // basis.hpp
 enum class Border : int { constant = 0, edge = 1, reflect = 2, symmetric = 3, wrap = 4 };
 enum class LatticeKind : int { given = 0, affine = 1, projective = 2, displacement = 3, free_form = 4 };
 enum class DType : int { boolean, u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64 };
@@ -103,11 +90,6 @@ static inline int64_t size_of(DType dtype) {
 static inline bool is_summed_in_double(DType dtype) {
     return dtype == DType::f64 || dtype == DType::u32 || dtype == DType::i32 || dtype == DType::u64 ||
            dtype == DType::i64;
-}
-
-// Interpolations that copy samples, and form no sums.
-static inline bool is_selection(Interpolation interpolation) {
-    return interpolation == Interpolation::nearest || interpolation == Interpolation::label;
 }
 
 static inline bool is_matrix(LatticeKind kind) {

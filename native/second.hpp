@@ -5,7 +5,6 @@
 // All products of weights are carried as pairs, of the product itself and of its derivative along x_dot.
 #pragma once
 
-#include "curvature.hpp"
 #include "jet.hpp"
 #include "push.hpp"
 
