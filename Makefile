@@ -62,8 +62,9 @@ test-slow: $(VENV)/built
 # they test stands in build/; -S keeps the editable install, which would go first, out of the way. What forks, starts
 # processes or mostly trains is left out, and what holds the last digits of optimised code against a peer.
 sanitize: SANITIZED := build/sanitize
-sanitize: SANITIZED_TESTS := $(filter-out $(patsubst %,tests/test_%.py,cli colocalization compat_cv2 compat_torch data distortions distributed \
-	nn nn_failures nn_forms peers readme regularizers report site site_transforms train),$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
+sanitize: SANITIZED_TESTS := $(filter-out tests/test_cli% $(patsubst %,tests/test_%.py,atomic colocalization compat_cv2 compat_torch \
+	data distortions distributed face nn nn_failures nn_forms peers readme regularizers report site site_transforms train), \
+	$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
 sanitize: SANITIZED_SECONDS := 120
 sanitize-short: SANITIZED := build/sanitize-short
 sanitize-short: SANITIZED_OPTIONS := -D PULLBACK_NATIVE=ON

@@ -1,3 +1,3 @@
 """Fixtures that several test files share."""
 
-pytest_plugins = ["browser"]
+pytest_plugins = ["browser", "command_line"]

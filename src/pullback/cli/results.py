@@ -71,7 +71,6 @@ def reproduce(
     """Train the cells of a table of the paper that are not trained yet, and write the page that shows it."""
     from rich.console import Console
 
-    from pullback.train import data as data_module
     from pullback.train import table1, table1_page
 
     if what != "table1":
@@ -81,8 +80,6 @@ def reproduce(
         raise ValueError("reproduce: give --data FOLDER with MNIST's IDX files, or --download")
     chosen = table1.chosen(cells)
     console = Console(highlight=False)
-    data_module.load(source)  # what cannot be read is refused before anything is begun
-    runs.mkdir(parents=True, exist_ok=True)
     for cell, trained in table1.train(runs, source, schedule, seeds, jobs, chosen):
         console.print(
             f"{cell.name:20} seed {trained.seed}  {trained.test_error:5.2f} %  (paper {cell.paper:g} %)  "

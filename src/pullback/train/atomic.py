@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,17 +41,17 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is not a regular file; it cannot be replaced")
-    temporary = None
+    # Named before it is made, so that there is no moment at which it is there and nobody knows of it.
+    temporary = path.with_name(f".pullback-{secrets.token_hex(8)}")
     try:
-        temporary = _new_file(path)
+        _create(temporary)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
         # The user knows the file by its own name, and a full disk does not name any.
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -60,11 +60,6 @@ def write(path: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _new_file(path: Path) -> Path:
-    """Make an empty file beside `path`, which others may read as any new file; one of mkstemp they may not."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(name).chmod(0o666 & ~mask)
-    return Path(name)
+def _create(path: Path) -> None:
+    """Make an empty file, which others may read as any new file."""
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

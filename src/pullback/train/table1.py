@@ -43,14 +43,14 @@ class Cell:
         """Name of its run."""
         return "-".join(part for part in (self.distortion, self.model, self.transform) if part)
 
-    def configuration(self, data: str, schedule: str, seeds: int, pictures: int) -> Configuration:
-        """Return how it is trained."""
+    def configuration(self, data: str, schedule: str, pictures: int) -> Configuration:
+        """Return how its first seed is trained."""
         return Configuration(
             data=data,
             distortion=self.distortion,
             transform=self.transform or "affine",
             models=(self.model,),
-            seeds=seeds,
+            seeds=1,
             schedule=schedule,
             **defaults(schedule, pictures, (self.model,)),
         )
@@ -95,12 +95,30 @@ def train(
         How many processes train side by side.
     cells : sequence of Cell, optional
 
-    Yields
-    ------
-    cell : Cell
-    trained : Trained
+    Returns
+    -------
+    iterator of (Cell, Trained)
         As they are finished. An interrupted one goes on, the next time, after its last whole epoch.
+
+    Raises
+    ------
+    RunError
+        Before anything is begun, if a run was started with other settings.
     """
+    pictures = len(data_module.load(data).train_labels)
+    wanted = {cell: cell.configuration(data, schedule, pictures) for cell in cells}
+    for cell, configuration in wanted.items():
+        path = folder / cell.name
+        if path.exists() and replace(Run.open(path).configuration, seeds=1) != configuration:
+            raise RunError(f"{path}: was started with other settings, and goes on only so; give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return _side_by_side(folder, data, seeds, workers, wanted)
+
+
+def _side_by_side(
+    folder: Path, data: str, seeds: int, workers: int, wanted: dict[Cell, Configuration]
+) -> Iterator[tuple[Cell, Trained]]:
+    """Train in processes of their own; yield what is finished."""
     threads = max(1, (os.cpu_count() or 1) // workers)
     # Processes with threads, such as torch's, are not forked.
     context = multiprocessing.get_context("spawn")
@@ -108,7 +126,10 @@ def train(
     with ProcessPoolExecutor(workers, context, _start, (threads, data)) as pool:
         try:
             for count in range(1, seeds + 1):
-                tasks = {pool.submit(_train, folder / cell.name, cell, data, schedule, count): cell for cell in cells}
+                tasks = {
+                    pool.submit(_train, folder / cell.name, replace(configuration, seeds=count)): cell
+                    for cell, configuration in wanted.items()
+                }
                 for task in as_completed(tasks):
                     yield from ((tasks[task], trained) for trained in task.result())
         except BaseException:
@@ -138,17 +159,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(path: Path, cell: Cell, data: str, schedule: str, seeds: int) -> list[Trained]:
+def _train(path: Path, wanted: Configuration) -> list[Trained]:
     """Bring the run of a cell to so many seeds; return what was trained now, without the weights."""
-    wanted = cell.configuration(data, schedule, seeds, len(_dataset.train_labels))
-    if path.exists():
-        run = Run.open(path)
-        if replace(wanted, seeds=run.configuration.seeds) != run.configuration:
-            raise RunError(f"{path}: was started with other settings, and goes on only so; give another folder")
-        if run.configuration.seeds < seeds:
-            run = run.with_seeds(seeds)
-    else:
-        run = Run.create(path, wanted, _dataset)
+    run = Run.open(path) if path.exists() else Run.create(path, wanted, _dataset)
+    if run.configuration.seeds < wanted.seeds:
+        run = run.with_seeds(wanted.seeds)
     had = {job for job in run.configuration.jobs if run.has(*job)}
     return [
         replace(trained, state={})
