@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NATIVE := $(wildcard native/*) CMakeLists.txt pyproject.toml
 
-.PHONY: help env demo docs browser test test-scipy test-slow sanitize sanitize-short lint format bench wheel clean
+.PHONY: FORCE help env demo docs browser test test-scipy test-slow sanitize sanitize-short lint format bench wheel clean
 help:
 	@echo "make demo       train a spatial transformer on distorted digits and write runs/demo/report.html"
 	@echo "make docs       the site, in docs/_build/html; every cell of its pages is executed"
@@ -27,7 +27,12 @@ $(VENV)/tools: $(BIN)/python constraints.txt
 	$(PIP) scikit-build-core nanobind ninja cmake
 	@touch $@
 
-$(VENV)/built: $(VENV)/tools $(NATIVE)
+# An editable package finds its modules by a list that was made when it was installed: where files came, went or moved,
+# it is installed anew.
+$(VENV)/modules: $(BIN)/python FORCE
+	@find src -name '*.py' | LC_ALL=C sort > $@.found; cmp -s $@.found $@ && rm $@.found || mv $@.found $@
+
+$(VENV)/built: $(VENV)/tools $(VENV)/modules $(NATIVE)
 	$(PIP) --no-build-isolation --editable '.[train,bench,docs,dev]'
 	@touch $@
 
