@@ -1,7 +1,8 @@
 """What a call asks for, made explicit once: names, aliases, codes, frames, and the frozen plan.
 
-The codes are the values of the enums in ``native/params.hpp``. This is the only place in Python that knows
-the names; every backend receives a :class:`Plan`.
+The codes are the values of the enums in ``native/params.hpp``. Names are those of the tables of kernels and of border
+rules (:mod:`pullback._kernels`, :mod:`pullback._borders`), and the others that stand here; every backend receives a
+:class:`Plan`.
 """
 
 from __future__ import annotations
@@ -9,27 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pullback._borders import RULES
 from pullback._cache import Hashed, cached
+from pullback._kernels import KERNELS
 
-INTERPOLATIONS: dict[str, int] = {
-    "nearest": 0,
-    "linear": 1,
-    "cubic": 2,
-    "mitchell": 3,
-    "lanczos2": 4,
-    "lanczos3": 5,
-    "lanczos4": 6,
-    "bspline2": 7,
-    "bspline3": 8,
-    "bspline4": 9,
-    "bspline5": 10,
-    "label": 11,
-}
-INTERPOLATION_ALIASES: dict[str, str] = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
-# Interpolating splines of these orders: B-splines on prefiltered samples.
-SPLINES: dict[str, int] = {"spline2": 2, "spline3": 3, "spline4": 4, "spline5": 5}
+# The codes of what the tables of kernels and of border rules name.
+INTERPOLATIONS: dict[str, int] = {kernel.name: code for code, kernel in KERNELS.items()}
+BORDERS: dict[str, int] = {rule.name: code for code, rule in RULES.items()}
+# Interpolating splines, by their order: B-splines on prefiltered samples.
+SPLINES: dict[str, int] = {f"spline{kernel.spline}": kernel.spline for kernel in KERNELS.values() if kernel.spline}
+INTERPOLATION_ALIASES: dict[str, str] = {alias: kernel.name for kernel in KERNELS.values() for alias in kernel.aliases}
 INTERPOLATION_NAMES: tuple[str, ...] = (*INTERPOLATIONS, *SPLINES, *INTERPOLATION_ALIASES)
-BORDERS: dict[str, int] = {"constant": 0, "edge": 1, "reflect": 2, "symmetric": 3, "wrap": 4}
 EXTENTS: dict[str, int] = {"blend": 0, "crop": 1}
 LATTICES: dict[str, int] = {"given": 0, "affine": 1, "projective": 2, "displacement": 3, "free-form": 4}
 FRAMES: tuple[str, ...] = ("index", "centered", "normalized", "normalized-corners")
@@ -181,7 +172,7 @@ def _interpolation(value: str | Cubic) -> tuple[int, float, int]:
         return INTERPOLATIONS["cubic"], float(value.a), 0
     name = INTERPOLATION_ALIASES.get(value, value)
     if name in SPLINES:
-        return INTERPOLATIONS["b" + name], 0.0, SPLINES[name]
+        return INTERPOLATIONS[f"b{name}"], 0.0, SPLINES[name]
     return INTERPOLATIONS[name], Cubic().a if name == "cubic" else 0.0, 0
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from math import comb, factorial
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,14 +11,15 @@ import numpy.typing as npt
 
 from pullback import _check
 from pullback._arrays import is_tensor
+from pullback._borders import RULES
 from pullback._cache import cached
-from pullback._plan import INTERPOLATIONS, Cubic, Plan
+from pullback._kernels import KERNELS, Kernel
+from pullback._plan import BORDERS, INTERPOLATIONS, Cubic, Plan
 from pullback.backends import Backend
 from pullback.sampling.call import canonical_image
 
 Array: TypeAlias = npt.NDArray[np.float64]
 IndexArray: TypeAlias = npt.NDArray[np.int64]
-Kernel: TypeAlias = Callable[[Array, float], Array]
 
 
 def resize(
@@ -169,15 +169,15 @@ def axis_table(
     (array([0, 2]), array([[0.5, 0.5],
            [0.5, 0.5]]))
     """
-    radius, kernel = KERNELS[interpolation]
+    kernel = KERNELS[interpolation]
+    radius = kernel.taps / 2
     stretch = max(n_in / n_out, 1.0) if antialias else 1.0
     center = (2 * np.arange(n_out) + 1) * n_in / (2 * n_out) - 0.5
     start = np.ceil(center - radius * stretch).astype(np.int64)
     tap = start[:, None] + np.arange(int(2 * radius * stretch) + 1)
-    weight = kernel((tap - center[:, None]) / stretch, parameter)
+    weight = _weights(kernel, (center[:, None] - tap) / stretch, parameter)
     if mirrored:
-        tap = np.mod(tap, 2 * n_in)
-        tap = np.where(tap < n_in, tap, 2 * n_in - 1 - tap)
+        tap = RULES[BORDERS["symmetric"]].sample(tap, n_in)
     used = (weight != 0) & (tap >= 0) & (tap < n_in)
     first = np.where(used, tap, n_in).min(axis=1)
     taps = int((np.where(used, tap, -1).max(axis=1) - first).max()) + 1
@@ -191,46 +191,9 @@ def axis_table(
     return first, table
 
 
-def _tent(x: Array, _: float) -> Array:
-    weight: Array = np.maximum(1 - np.abs(x), 0)
+def _weights(kernel: Kernel, x: Array, parameter: float) -> Array:
+    """Return the weights of samples at the distances `x`."""
+    first = np.floor(x - kernel.taps / 2) + 1
+    taps = kernel.shape(x - kernel.taps / 2 - (first - 1), parameter, 0)
+    weight: Array = np.select([first == -t for t in range(kernel.taps)], [tap[0] for tap in taps])
     return weight
-
-
-def _keys(x: Array, a: float) -> Array:
-    s = np.abs(x)
-    near = ((a + 2) * s - (a + 3)) * s * s + 1
-    far = a * (((s - 5) * s + 8) * s - 4)
-    return np.where(s < 1, near, np.where(s < 2, far, 0.0))
-
-
-def _mitchell(x: Array, _: float) -> Array:
-    return (_bspline(3)(x, 0) + 2 * _keys(x, -0.5)) / 3
-
-
-def _lanczos(lobes: int) -> Kernel:
-    def kernel(x: Array, _: float) -> Array:
-        weight = np.where(np.abs(x) < lobes, np.sinc(x) * np.sinc(x / lobes), 0.0)
-        return np.where((x == np.rint(x)) & (x != 0), 0.0, weight)  # which rounding does not quite make 0
-
-    return kernel
-
-
-def _bspline(order: int) -> Kernel:
-    def kernel(x: Array, _: float) -> Array:
-        # a sum of truncated powers, from the left end of the support to x, on the half where fewer of them cancel
-        left = (order + 1) / 2 - np.abs(x)
-        powers = [(-1) ** j * comb(order + 1, j) * np.maximum(left - j, 0) ** order for j in range(order + 1)]
-        weight: Array = np.sum(powers, axis=0) / factorial(order)
-        return weight
-
-    return kernel
-
-
-# Half the width of each kernel's support, and the kernel, a function of the distance and of its free parameter.
-KERNELS: dict[int, tuple[float, Kernel]] = {
-    INTERPOLATIONS["linear"]: (1, _tent),
-    INTERPOLATIONS["cubic"]: (2, _keys),
-    INTERPOLATIONS["mitchell"]: (2, _mitchell),
-    **{INTERPOLATIONS[f"lanczos{lobes}"]: (lobes, _lanczos(lobes)) for lobes in (2, 3, 4)},
-    **{INTERPOLATIONS[f"bspline{order}"]: ((order + 1) / 2, _bspline(order)) for order in (2, 3, 4, 5)},
-}

@@ -16,7 +16,8 @@ import numpy as np
 
 from pullback import _check
 from pullback._arrays import is_masked, is_tensor, like, namespace, spread
-from pullback._plan import INTERPOLATIONS, Plan
+from pullback._kernels import KERNELS
+from pullback._plan import Plan
 from pullback.backends import Backend
 from pullback.sampling.call import Call
 
@@ -25,14 +26,11 @@ from pullback.sampling.call import Call
 # cancel: next to a missing sample, the mean of its neighbours grows like 1 / coverage, which this bound stops.
 _LEAST_COVERAGE = 1e-4
 _LEAST_COVERAGE_OF_SIGNED_WEIGHTS = 0.1
-_POSITIVE = frozenset(
-    INTERPOLATIONS[name] for name in ("nearest", "linear", "bspline2", "bspline3", "bspline4", "bspline5")
-)
 
 
 def has_signed_weights(plan: Plan) -> bool:
     """Whether a plan may give samples a negative weight."""
-    return any(plan.prefilter) or not _POSITIVE.issuperset(plan.interpolation)
+    return any(plan.prefilter) or not all(KERNELS[code].is_positive for code in plan.interpolation)
 
 
 def least_coverage(plan: Plan) -> float:

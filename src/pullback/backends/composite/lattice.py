@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pullback._cache import cached
 from pullback._plan import LATTICES, Lattice
-from pullback._reference.lattice import control_weights
+from pullback.backends.composite.splines import control_weights
 
 
 def in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:

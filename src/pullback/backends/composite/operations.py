@@ -12,17 +12,16 @@ With a fill that is not finite, :func:`gradient` is the reference's, but autogra
 at points that touch it: NaN where `fill` has a share of the value, and without the slope towards it where that share is
 zero.
 
-Kernels and borders are those of :mod:`pullback.backends.composite.taps`, coordinates those of
+Taps are those of :mod:`pullback.backends.composite.taps`, coordinates those of
 :mod:`pullback.backends.composite.lattice`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,13 +29,11 @@ from torch import Tensor
 
 from pullback._cache import cached
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
-from pullback._reference import spline_matrix
 from pullback.backends._protocol import Execution
 from pullback.backends.composite.lattice import coordinates, in_axis_order, lattice_features, on_rows
 from pullback.backends.composite.lattice import geometry_vjp as coordinates_vjp
-from pullback.backends.composite.taps import INDEX_MAPS, KERNELS, is_inside
-
-_VOID_INDEX = 2**30
+from pullback.backends.composite.splines import spline_matrix
+from pullback.backends.composite.taps import Neighbourhoods, Orders, neighbourhoods
 
 
 def sum_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -59,89 +56,22 @@ def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(below, torch.where(below, rounded, 0).clamp(float(low)).to(dtype), high)
 
 
-class _Tap(NamedTuple):
-    """One tap of every point, ``(M, 1, P)``: the sample in the flattened image that it falls on, or fill."""
-
-    sample: Tensor
-    inside: Tensor
-    weights: tuple[Tensor, ...]  # one an axis
-    slopes: tuple[Tensor, ...]
-
-
-class _Neighbourhoods(NamedTuple):
-    """All taps of every point, ``(M, 1, P)``, and for each axis the sums over the taps that fall on samples."""
-
-    readable: Tensor
-    taps: list[_Tap]
-    kept_weights: list[Tensor]
-    kept_slopes: list[Tensor]
-
-    def fill_share(self, along: int | None) -> Tensor:
-        """Return what the taps on samples leave to the fill value, or its derivative along an axis."""
-        kept = _product(self.kept_weights, self.kept_slopes, along)
-        return 1 - kept if along is None else -kept
-
-
-def _product(weights: Sequence[Tensor], slopes: Sequence[Tensor], along: int | None) -> Tensor:
-    """Multiply the weights on all axes, with the slope in the place of the weight on the axis `along`."""
-    factors = [slopes[axis] if axis == along else weight for axis, weight in enumerate(weights)]
-    result = factors[0]
-    for factor in factors[1:]:
-        result = result * factor
-    return result
-
-
 def _neighbourhoods(
-    image_dtype: torch.dtype, geometry: Tensor, lattice: Lattice, plan: Plan, in_shape: Sequence[int]
-) -> _Neighbourhoods:
+    image_dtype: torch.dtype,
+    geometry: Tensor,
+    lattice: Lattice,
+    plan: Plan,
+    in_shape: Sequence[int],
+    derivatives: int = 0,
+) -> Neighbourhoods:
     real = sum_dtype(image_dtype).to_real()
     x = coordinates(geometry, lattice, torch.promote_types(real, geometry.dtype))[:, None]
-    readable = _within(x.detach(), in_shape, plan.crop)
-    axes, kept_weights, kept_slopes = [], [], []
-    for axis, n in enumerate(in_shape):
-        # The coordinate of an unreadable point takes part in nothing: not even zero times its derivative is zero.
-        first, weights, slopes = KERNELS[plan.interpolation[axis]](
-            torch.where(readable, x[..., axis], 0), plan.parameter[axis]
-        )
-        weights, slopes = [w.to(real) for w in weights], [s.to(real) for s in slopes]
-        ks = [first + t for t in range(len(weights))]
-        insides = [is_inside(k, n, plan.border[axis]) for k in ks]
-        indices = [INDEX_MAPS[plan.border[axis]](k, n) for k in ks]
-        axes.append(list(zip(indices, insides, weights, slopes, strict=True)))
-        kept_weights.append(_kept(weights, insides, 1))
-        kept_slopes.append(_kept(slopes, insides, 0))
-        readable = readable & torch.stack(insides).any(0)
-    taps = [_join(one_an_axis, in_shape) for one_an_axis in itertools.product(*axes)]
-    return _Neighbourhoods(readable, taps, kept_weights, kept_slopes)
+    return neighbourhoods(x, in_shape, plan, real, derivatives)
 
 
-def _kept(terms: Sequence[Tensor], insides: Sequence[Tensor], total: int) -> Tensor:
-    """Add the terms of the taps that fall on samples: exactly `total` where all that are not zero do.
-
-    Where some that are zero do not, the sum keeps its derivative.
-    """
-    inside, term = torch.stack(list(insides)), torch.stack(list(terms))
-    kept = torch.where(inside, term, 0).sum(0)
-    is_whole = (inside | (term == 0)).all(0)
-    kept = kept + torch.where(is_whole, total - kept, 0).detach()
-    return torch.where(inside.all(0), total, kept)
-
-
-def _within(x: Tensor, in_shape: Sequence[int], crop: bool) -> Tensor:
-    """Return whether index coordinates can be read: comparisons with NaN are false."""
-    within = (x.abs() < _VOID_INDEX).all(-1)
-    if crop:
-        within = within & ((x >= 0) & (x <= x.new_tensor([n - 1 for n in in_shape]))).all(-1)
-    return within
-
-
-def _join(factors: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]], in_shape: Sequence[int]) -> _Tap:
-    """Make one tap from one on each axis."""
-    indices, insides, weights, slopes = zip(*factors, strict=True)
-    sample, inside = indices[0], insides[0]
-    for n, k, also_inside in zip(in_shape[1:], indices[1:], insides[1:], strict=True):
-        sample, inside = sample * n + k, inside & also_inside
-    return _Tap(sample, inside, weights, slopes)
+def _orders(plan: Plan, *axes: int) -> Orders:
+    """Return how often weights are differentiated along each axis, where it is once along each of `axes`."""
+    return tuple(axes.count(axis) for axis in range(plan.ndim))
 
 
 def _row_length(in_shape: Sequence[int]) -> int:
@@ -161,19 +91,16 @@ def _batch_size(one: Tensor, other: Tensor) -> int:
     return len(other) if len(one) == 1 else len(one)
 
 
-def _weighted_sum(samples: Tensor, near: _Neighbourhoods, fill: Tensor, along: int | None) -> Tensor:
-    """Return the sum over taps of weight * sample, and the share of `fill`, ``(B, C, P)``.
-
-    With an axis `along`, slopes take the place of the weights on it.
-    """
+def _weighted_sum(samples: Tensor, near: Neighbourhoods, fill: Tensor, orders: Orders) -> Tensor:
+    """Return the sum over taps of weight * sample, and the share of `fill`, ``(B, C, P)``."""
     batch = _batch_size(samples, near.readable)
     samples = samples.expand(batch, -1, -1)
-    share = near.fill_share(along)
+    share = near.fill_share(orders)
     # Times an infinite fill, a share of zero and the derivative of an unreadable point would not be zero.
     total = share * torch.where(fill.isfinite() | (near.readable & (share != 0)), fill, 0)
     for tap in near.taps:
         sample = samples.gather(2, tap.sample.expand(batch, samples.shape[1], -1))
-        weight = _product(tap.weights, tap.slopes, along)
+        weight = tap.weight(orders)
         # A tap of weight zero contributes nothing, be the sample NaN or infinite, but the weight keeps its derivative.
         total = total + weight * torch.where(tap.inside & (sample.isfinite() | (weight != 0)), sample, 0)
     return total
@@ -210,7 +137,7 @@ def pull(
     samples = _samples(image)
     near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:])
     fill = _fill_values(samples, plan)
-    values = torch.where(near.readable, _weighted_sum(samples, near, fill, None), fill)
+    values = torch.where(near.readable, _weighted_sum(samples, near, fill, _orders(plan)), fill)
     return cast(values.reshape(*values.shape[:2], *lattice.shape), image.dtype)
 
 
@@ -222,10 +149,11 @@ def _chosen(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Te
     shape = (_batch_size(image, geometry), image.shape[1], math.prod(lattice.shape))
     row = row.expand(shape[0], -1, -1)
     fill = fill.expand(shape)
-    ballots = [(fill, near.fill_share(None))]
+    orders = _orders(plan)
+    ballots = [(fill, near.fill_share(orders))]
     for tap in near.taps if row.shape[2] else ():
         sample = row.gather(2, tap.sample.expand(shape))
-        ballots.append((sample, torch.where(tap.inside, _product(tap.weights, tap.slopes, None), 0)))
+        ballots.append((sample, torch.where(tap.inside, tap.weight(orders), 0)))
     winner, most = fill, torch.zeros(shape, dtype=torch.float64, device=image.device)
     for sample, vote in ballots:
         votes = torch.stack([torch.where(other == sample, weight, 0) for other, weight in ballots]).sum(0)
@@ -274,9 +202,9 @@ def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> T
 def _slopes(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> tuple[Tensor, Tensor]:
     """Return which points are readable, ``(M, 1, P)``, and the slopes of all points in the index, ``(B, C, P, d)``."""
     samples = _samples(image)
-    near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:])
+    near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:], derivatives=1)
     fill = _fill_values(samples, plan)
-    slopes = [_weighted_sum(samples, near, fill, axis) for axis in range(plan.ndim)]
+    slopes = [_weighted_sum(samples, near, fill, _orders(plan, axis)) for axis in range(plan.ndim)]
     return near.readable, torch.stack(slopes, dim=-1)
 
 
@@ -285,13 +213,18 @@ def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: 
     if values.is_complex():
         parts = (push(part, geometry, lattice, plan, shape) for part in (values.real, values.imag))
         return torch.complex(*parts)
-    row = values.to(sum_dtype(values.dtype)).reshape(*values.shape[:2], math.prod(lattice.shape))
     near = _neighbourhoods(values.dtype, geometry, lattice, plan, shape[2:])
+    row = values.to(sum_dtype(values.dtype)).reshape(*values.shape[:2], math.prod(lattice.shape))
     batch = shape[0] if shape[0] != 1 else _batch_size(row, geometry)
-    image = row.new_zeros((batch, shape[1], _row_length(shape[2:])))
+    return _scattered(near, [(row, _orders(plan))], batch, shape)
+
+
+def _scattered(near: Neighbourhoods, rows: list[tuple[Tensor, Orders]], batch: int, shape: tuple[int, ...]) -> Tensor:
+    """Return the sum over taps of values, ``(1 or B, C, P)``, times their weights, differentiated as `orders` say."""
+    image = rows[0][0].new_zeros((batch, shape[1], _row_length(shape[2:])))
     for tap in near.taps:
-        used = torch.where(near.readable & tap.inside, row, 0)
-        share = (_product(tap.weights, tap.slopes, None) * used).expand(batch, -1, -1)
+        parts = [tap.weight(orders) * torch.where(near.readable & tap.inside, row, 0) for row, orders in rows]
+        share = sum(parts[1:], parts[0]).expand(batch, -1, -1)
         image = image.scatter_add(2, tap.sample.expand_as(share), share)
     if shape[0] == 1:
         image = image.sum(0, keepdim=True)
@@ -378,7 +311,7 @@ def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, 
     point = torch.arange(points, device=row.device).expand(batch, -1)
     offers = []
     for tap in near.taps:
-        reaches = (near.readable & tap.inside & torch.stack([w != 0 for w in tap.weights]).all(0))[:, 0]
+        reaches = (near.readable & tap.inside & torch.stack([jet[0] != 0 for jet in tap.weights]).all(0))[:, 0]
         reaches = reaches & ~row.isnan()
         offers.append(((tap.sample[:, 0] + entry)[reaches], row[reaches], point[reaches]))
     sample, value, point = (torch.cat(parts) for parts in zip(*offers, strict=True))
