@@ -12,10 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "dispatch.hpp"
+#include "isa.hpp"
 #include "memory.hpp"
 #include "pool.hpp"
 #include "splines.hpp"
+#include "tasks.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;

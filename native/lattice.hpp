@@ -89,8 +89,7 @@ IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch)
     const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
     for (int d = 0; d < D; ++d) {
         const C* row = matrix + d * geometry.row_stride;
-        map.constant[d] =
-            plan.scale_in[d] * static_cast<double>(row[geometry.last_column]) + plan.offset_in[d];
+        map.constant[d] = plan.scale_in[d] * static_cast<double>(row[geometry.last_column]) + plan.offset_in[d];
         for (int e = 0; e < D; ++e) {
             map.linear[d][e] =
                 plan.scale_in[d] * static_cast<double>(row[e * geometry.component_stride]) / plan.scale_out[e];

@@ -59,7 +59,8 @@ struct Geometry {
     int64_t stride[3];         // over the output lattice; free-form: over the coefficients
     int64_t component_stride;  // over the components of a point, or a row of the matrix
     int64_t row_stride;        // of a matrix
-    int64_t last_row, last_column;  // of a matrix: where row D and column D begin, which are not among the reversed ones
+    int64_t last_row;          // of a matrix: where row D begins, which is not among the reversed ones
+    int64_t last_column;       // and column D
 };
 
 struct Lattice {

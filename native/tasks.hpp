@@ -1,15 +1,9 @@
-// From a call to its tasks: which instruction set runs them, and how the work is cut for the threads.
+// From a call to its tasks: how the work is cut for the threads, and the memory that the tasks of a call share.
 #pragma once
 
 #include "kernels.hpp"
 
 namespace pullback {
-
-// Instruction sets that were compiled in and that this machine has, best last; a null name ends the list.
-const char* const* available_isas();
-const char* active_isa();
-// False where `name` is not available here.
-bool set_isa(const char* name);
 
 void pull(const Call& call);
 void gradient(const Call& call);

@@ -1,47 +1,14 @@
-#include "dispatch.hpp"
+#include "tasks.hpp"
 
-#include <algorithm>
-#include <atomic>
-#include <cstring>
 #include <memory>
 #include <vector>
 
+#include "isa.hpp"
 #include "pool.hpp"
+#include "records.hpp"
 
 namespace pullback {
 namespace {
-
-struct InstructionSet {
-    const char* name;
-    const Kernels* kernels;
-};
-
-std::vector<InstructionSet> find_isas() {
-    std::vector<InstructionSet> found{{"baseline", &baseline::kernels}};
-#if defined(PULLBACK_X86_64)
-    __builtin_cpu_init();
-    const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-                    __builtin_cpu_supports("bmi2");
-    const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vl");
-    if (v3) found.push_back({"x86-64-v3", &x86_64_v3::kernels});
-    if (v4) found.push_back({"x86-64-v4", &x86_64_v4::kernels});
-#endif
-    return found;
-}
-
-const std::vector<InstructionSet>& isas() {
-    static const std::vector<InstructionSet> found = find_isas();
-    return found;
-}
-
-std::atomic<const InstructionSet*>& active() {
-    static std::atomic<const InstructionSet*> chosen{&isas().back()};
-    return chosen;
-}
-
-const Kernels& kernels() { return *active().load()->kernels; }
 
 // A measure of the work at a point: the taps of the most usual interpolation, or more.
 int64_t samples_per_point(const Plan& plan) {
@@ -52,12 +19,6 @@ int64_t samples_per_point(const Plan& plan) {
 
 int64_t work_of(const Call& call, int64_t channels) {
     return call.batch * point_count(call.lattice) * (channels + 1) * samples_per_point(call.plan) / 2;
-}
-
-bool same_strides(const Call& call) {
-    for (int d = 0; d < call.plan.ndim; ++d)
-        if (call.image.stride[d] != call.grad_image.stride[d]) return false;
-    return true;
 }
 
 // Calls task(begin, end) for groups of at most `most` of the batch entries, more groups than threads if possible.
@@ -127,124 +88,11 @@ void backward_image(const Call& call, const BackwardTask& whole, BackwardKernel 
     });
 }
 
-// The gradient in a matrix from the moments of its rows' cotangents, in the units of both frames. A projective matrix
-// has a row more, for the denominator, which the frame of the image mixes with the others.
-template <class C>
-void finish_matrix(const Call& call, int64_t m, const double* record) {
-    const Plan& plan = call.plan;
-    const int D = plan.ndim, rows = plan.kind == LatticeKind::projective ? D + 1 : D;
-    C* matrix = static_cast<C*>(call.grad_geometry.data) + m * call.grad_geometry.batch_stride;
-    for (int r = 0; r < rows; ++r) {
-        double moment[max_ndim + 1];
-        for (int e = 0; e <= D; ++e) {
-            moment[e] = (r < D ? plan.scale_in[r] : 1) * record[r * (D + 1) + e];
-            for (int d = 0; r == D && d < D; ++d) moment[e] += plan.offset_in[d] * record[d * (D + 1) + e];
-        }
-        C* row = matrix + (r < D ? r * call.grad_geometry.row_stride : call.grad_geometry.last_row);
-        for (int e = 0; e < D; ++e)
-            row[e * call.grad_geometry.component_stride] =
-                static_cast<C>((moment[e] - plan.offset_out[e] * moment[D]) / plan.scale_out[e]);
-        row[call.grad_geometry.last_column] = static_cast<C>(moment[D]);
-    }
+bool same_strides(const Call& call) {
+    for (int d = 0; d < call.plan.ndim; ++d)
+        if (call.image.stride[d] != call.grad_image.stride[d]) return false;
+    return true;
 }
-
-// The gradient in the coefficients of a spline.
-template <class C>
-void finish_coefficients(const Call& call, int64_t m, const double* record) {
-    const Geometry& grad = call.grad_geometry;
-    const int D = call.plan.ndim;
-    C* data = static_cast<C*>(grad.data) + m * grad.batch_stride;
-    for (int64_t i = 0; i < call.record_size / D; ++i) {
-        int64_t at = 0, rest = i;
-        for (int a = D - 1; a >= 0; --a) {
-            at += rest % grad.size[a] * grad.stride[a];
-            rest /= grad.size[a];
-        }
-        for (int d = 0; d < D; ++d)
-            data[at + d * grad.component_stride] = static_cast<C>(call.plan.scale_in[d] * record[i * D + d]);
-    }
-}
-
-// Adds up the records of a batch entry, in order, and writes its gradient.
-void finish_geometry(const Call& call) {
-    const bool is_float = call.grad_geometry.dtype == DType::f32, matrix = is_matrix(call.plan.kind);
-    std::vector<double> sum(static_cast<size_t>(call.record_size));
-    for (int64_t m = 0; m < call.geometry.batch; ++m) {
-        std::fill(sum.begin(), sum.end(), 0.0);
-        for (int64_t slab = 0; slab < call.slabs; ++slab) {
-            const double* record = call.partial_sums + (m * call.slabs + slab) * call.record_size;
-            for (int64_t k = 0; k < call.record_size; ++k) sum[static_cast<size_t>(k)] += record[k];
-        }
-        if (matrix)
-            is_float ? finish_matrix<float>(call, m, sum.data()) : finish_matrix<double>(call, m, sum.data());
-        else
-            is_float ? finish_coefficients<float>(call, m, sum.data())
-                     : finish_coefficients<double>(call, m, sum.data());
-    }
-}
-
-// How large a record is, and how many there are for each entry of the geometry: whatever the number of threads.
-void plan_records(Call& call) {
-    const int D = call.plan.ndim;
-    const int64_t chunks = chunk_count(call.lattice);
-    call.slabs = chunks;
-    call.record_size = 0;
-    if (call.plan.kind == LatticeKind::affine) call.record_size = D * (D + 1);
-    if (call.plan.kind == LatticeKind::projective) call.record_size = (D + 1) * (D + 1);
-    if (call.plan.kind == LatticeKind::free_form) {
-        constexpr int64_t most_slabs = 16, most_numbers = 1 << 22;
-        call.record_size = D;
-        for (int d = 0; d < D; ++d) call.record_size *= call.geometry.size[d];
-        call.slabs = std::max<int64_t>(1, std::min({chunks, most_slabs, most_numbers / call.record_size}));
-    }
-}
-
-}  // namespace
-
-const char* const* available_isas() {
-    static const std::vector<const char*> names = [] {
-        std::vector<const char*> result;
-        for (const InstructionSet& isa : isas()) result.push_back(isa.name);
-        result.push_back(nullptr);
-        return result;
-    }();
-    return names.data();
-}
-
-const char* active_isa() { return active().load()->name; }
-
-bool set_isa(const char* name) {
-    for (const InstructionSet& isa : isas())
-        if (std::strcmp(isa.name, name) == 0) {
-            active().store(&isa);
-            return true;
-        }
-    return false;
-}
-
-void pull(const Call& call) {
-    const int64_t chunks = chunk_count(call.lattice), work = work_of(call, call.image.channels);
-    if (chunks == 1)
-        for_each_group(call.batch, entries_per_task(call, call.image), work,
-                       [&](int64_t begin, int64_t end) { kernels().pull(call, begin, end, 0); });
-    else
-        parallel_for(call.batch * chunks, work,
-                     [&](int64_t i) { kernels().pull(call, i / chunks, i / chunks + 1, i % chunks); });
-}
-
-void gradient(const Call& call) {
-    const int64_t chunks = chunk_count(call.lattice);
-    parallel_for(call.batch * chunks, 2 * work_of(call, call.image.channels),
-                 [&](int64_t i) { kernels().gradient(call, i / chunks, i % chunks); });
-}
-
-void jvp(const Call& call) {
-    const int64_t chunks = chunk_count(call.lattice);
-    parallel_for(call.batch * chunks, 2 * work_of(call, call.image.channels),
-                 [&](int64_t i) { kernels().jvp(call, i / chunks, i % chunks); });
-}
-
-namespace {
 
 void run_backward(const Call& given, BackwardKernel kernel) {
     Call call = given;
@@ -270,6 +118,28 @@ void run_backward(const Call& given, BackwardKernel kernel) {
 }
 
 }  // namespace
+
+void pull(const Call& call) {
+    const int64_t chunks = chunk_count(call.lattice), work = work_of(call, call.image.channels);
+    if (chunks == 1)
+        for_each_group(call.batch, entries_per_task(call, call.image), work,
+                       [&](int64_t begin, int64_t end) { kernels().pull(call, begin, end, 0); });
+    else
+        parallel_for(call.batch * chunks, work,
+                     [&](int64_t i) { kernels().pull(call, i / chunks, i / chunks + 1, i % chunks); });
+}
+
+void gradient(const Call& call) {
+    const int64_t chunks = chunk_count(call.lattice);
+    parallel_for(call.batch * chunks, 2 * work_of(call, call.image.channels),
+                 [&](int64_t i) { kernels().gradient(call, i / chunks, i % chunks); });
+}
+
+void jvp(const Call& call) {
+    const int64_t chunks = chunk_count(call.lattice);
+    parallel_for(call.batch * chunks, 2 * work_of(call, call.image.channels),
+                 [&](int64_t i) { kernels().jvp(call, i / chunks, i % chunks); });
+}
 
 void backward(const Call& call) { run_backward(call, kernels().backward); }
 
