@@ -92,7 +92,7 @@ def test_ways_to_say_what_is_missing():
     holes = np.where(missing, np.nan, image)
     np.testing.assert_array_equal(pb.sample(holes, x, mask="nan"), wanted)
     np.testing.assert_array_equal(pb.sample(np.ma.array(holes, mask=missing), x), wanted)
-    np.testing.assert_array_equal(pb.sample(np.ma.array(image), x), pb.sample(image, x, mask=np.zeros((9, 11), bool)))
+    np.testing.assert_array_equal(pb.sample(np.ma.array(image), x), pb.sample(image, x))
     other = ~missing
     np.testing.assert_array_equal(pb.sample(np.ma.array(image, mask=other), x, mask=missing), wanted)
     tensors = (torch.tensor(holes), torch.tensor(x))
@@ -253,3 +253,134 @@ def test_a_complex_fill():
     found = pb.sample(image, [[-5.0, 0.0]], mask=np.zeros((9, 11), bool), fill=[2 - 1j, 3])
     assert found.tolist() == [[2 - 1j], [3]]
     assert pb.sample(torch.tensor(image), torch.tensor([[-5.0, 0.0]]), mask="nan", fill=2j).tolist() == [[2j], [2j]]
+
+
+# Masked arrays
+
+
+def test_a_masked_array_comes_out_masked():
+    diagonal = np.eye(4, dtype=bool)
+    image = np.ma.masked_array(np.full((4, 4), 20.0), diagonal)
+    same = pb.warp(image, pb.Translation([0.0, 0.0]))
+    assert isinstance(same, np.ma.MaskedArray)
+    np.testing.assert_array_equal(same.mask, diagonal)
+    np.testing.assert_array_equal(same.compressed(), 20.0)
+
+
+@pytest.mark.parametrize("mask", [np.ma.nomask, np.zeros((4, 4), bool)], ids=["nomask", "all False"])
+def test_a_masked_array_with_nothing_masked_is_read_like_others(mask):
+    plain = np.full((4, 4), 20.0)
+    image = np.ma.masked_array(plain, mask)
+    moved = pb.warp(image, pb.Translation([0, -0.5]))
+    assert isinstance(moved, np.ma.MaskedArray)
+    np.testing.assert_array_equal(moved.data, pb.warp(plain, pb.Translation([0, -0.5])))
+    assert not np.ma.getmaskarray(moved).any()
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "spline3"])
+@pytest.mark.parametrize("channel_axis", [0, -1])
+def test_what_is_covered_too_little_is_masked(interpolation, channel_axis):
+    image, missing, x = scene()
+    image = np.moveaxis(np.stack([image, 2 * image]), 0, channel_axis)
+    holes = np.broadcast_to(np.expand_dims(missing, channel_axis), image.shape)
+    options = {"interpolation": interpolation, "channel_axis": channel_axis}
+    values, coverage = pb.sample(np.ma.array(image, mask=holes), x, return_weight=True, **options)
+    least = 1e-4 if interpolation in ("nearest", "linear") else 0.1
+    np.testing.assert_array_equal(values.mask, coverage <= least)
+    np.testing.assert_array_equal(values.data, pb.sample(image, x, mask=holes, **options))
+    slopes = pb.gradient(np.ma.array(image, mask=holes), x, **options)
+    np.testing.assert_array_equal(slopes.mask, np.broadcast_to((coverage <= least)[..., None], slopes.shape))
+
+
+@pytest.mark.parametrize("argument", ["coords", "mask", "weight"])
+def test_a_mask_where_it_has_no_meaning_is_refused(argument):
+    image, missing, x = scene()
+    arguments = {"coords": x, "mask": missing, "weight": image * 0 + 1}
+    arguments[argument] = np.ma.array(arguments[argument])
+    with pytest.raises(TypeError, match=f"sample: `{argument}` is a masked array"):
+        pb.sample(image, arguments.pop("coords"), **arguments)
+
+
+# Weights
+
+
+def test_weights_of_0_and_1_are_a_mask():
+    image, missing, x = scene()
+    for interpolation in ("nearest", "linear", "cubic", "spline3"):
+        options = {"interpolation": interpolation, "return_weight": True}
+        for one, other in zip(
+            pb.sample(image, x, weight=np.where(missing, 0.0, 1.0), **options),
+            pb.sample(image, x, mask=missing, **options),
+            strict=True,
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "bspline3", "cubic"])
+def test_weights_are_those_of_the_mean(interpolation):
+    image, missing, x = scene()
+    weight = RANDOM.random(image.shape)
+    values, coverage = pb.sample(image, x, weight=weight, mask=missing, return_weight=True, interpolation=interpolation)
+    weight = np.where(missing, 0, weight)
+    total = pb.sample(image * weight, x, interpolation=interpolation)
+    share = pb.sample(weight, x, interpolation=interpolation)
+    np.testing.assert_allclose(coverage, share, rtol=1e-12, atol=1e-14)
+    enough = share > (1e-4 if interpolation != "cubic" else 0.1)
+    np.testing.assert_allclose(values[enough], total[enough] / share[enough], rtol=1e-10)
+    np.testing.assert_array_equal(values[~enough], 0)
+
+
+def test_premultiplied_alpha_has_no_coloured_fringes():
+    """Beside a transparent green there is red: what is seen between them is red, at half the coverage."""
+    colours = np.array([[255, 0, 0], [0, 255, 0]], np.uint8)
+    between, alpha = pb.sample(
+        colours, [[0.5]], weight=np.array([1.0, 0.0]), channel_axis=-1, return_weight=True, border="edge"
+    )
+    assert between.tolist() == [[255, 0, 0]]
+    assert alpha.tolist() == [[0.5, 0.5, 0.5]]
+
+
+def test_coverage_without_a_mask_is_that_of_the_image_itself():
+    values, coverage = pb.sample(
+        np.full((2, 3), 8.0), [[0.0, 0.0], [-0.25, 1.0], [-0.5, -0.5], [9, 9]], return_weight=True
+    )
+    assert coverage.tolist() == [1, 0.75, 0.25, 0]
+    assert values.tolist() == [8, 6, 2, 0]
+    _, coverage = pb.sample(np.zeros((2, 3)), [[-5.0, 0.0]], border="edge", return_weight=True)
+    assert coverage.tolist() == [1]
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "bspline2", "spline3"])
+def test_gradients_of_a_weighted_mean(interpolation):
+    torch = pytest.importorskip("torch")
+    image, _, x = scene()
+    image, x = torch.tensor(image, requires_grad=True), torch.tensor(x[:20], requires_grad=True)
+    weight = torch.tensor(RANDOM.random(image.shape) * 0.5 + 0.25, requires_grad=True)
+
+    def mean(image, x, weight):
+        return pb.sample(image, x, weight=weight, return_weight=True, interpolation=interpolation)
+
+    torch.autograd.gradcheck(mean, (image, x, weight), atol=1e-6)
+    grad = RANDOM.standard_normal(20)
+    values, _ = mean(image, x, weight)
+    values.backward(torch.tensor(grad))
+    arrays = [tensor.detach().numpy() for tensor in (image, x, weight)]
+    on_image, on_x = pb.sample_vjp(arrays[0], arrays[1], grad, weight=arrays[2], interpolation=interpolation)
+    np.testing.assert_allclose(on_image, image.grad, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(on_x, x.grad, rtol=1e-10, atol=1e-12)
+    slopes = pb.gradient(arrays[0], arrays[1], weight=arrays[2], interpolation=interpolation)
+    np.testing.assert_allclose(slopes * grad[:, None], x.grad, rtol=1e-10, atol=1e-12)
+
+
+def test_weights_that_are_none_are_refused():
+    image, missing, x = scene()
+    for weight, error, words in (
+        (image * 0 + 1.5, ValueError, "beyond 0 to 1"),
+        (image * np.nan, ValueError, "beyond 0 to 1"),
+        (image + 0j, TypeError, "complex"),
+        (np.ones((3, 3)), ValueError, "`weight` has shape"),
+    ):
+        with pytest.raises(error, match=words):
+            pb.sample(image, x, weight=weight)
+    with pytest.raises(TypeError, match="are a `weight`"):
+        pb.sample(image, x, mask=missing.astype(float))

@@ -14,7 +14,7 @@ from numbers import Complex, Integral, Real
 from typing import Any
 
 from pullback import _plan
-from pullback._arrays import is_masked
+from pullback._arrays import can_be_looked_at, is_masked
 from pullback._layout import Layout
 
 _MAX_SIDE = 2**30
@@ -330,30 +330,41 @@ def flag(function: str, argument: str, value: Any) -> bool:
     return value
 
 
-def weight_of_what(function: str, return_weight: Any, *, masked: bool) -> bool:
-    """Return whether a call returns weights, which it has where samples may be missing."""
-    if flag(function, "return_weight", return_weight) and not masked:
-        raise ValueError(
-            f"{function}: `return_weight` is True but there is no `mask`; pass the mask, or np.zeros(spatial shape, "
-            "bool) if no sample is missing"
+def mask(function: str, array: Any) -> None:
+    """Refuse masks that are not boolean."""
+    if _kind(array.dtype) == "real":
+        raise TypeError(
+            f"{function}: `mask` is of dtype {_name(array.dtype)}; give booleans, True where a sample is missing, "
+            "or 'nan'; numbers that say how far a sample is known are a `weight`"
         )
-    return return_weight is True
-
-
-def mask(function: str, array: Any, image: tuple[int, ...], spatial: tuple[int, ...]) -> None:
-    """Refuse masks that are not boolean, or do not broadcast to an image of shape `image` or to its spatial shape."""
     if _kind(array.dtype) != "boolean":
         raise TypeError(
             f"{function}: `mask` is of dtype {_name(array.dtype)}; give booleans, True where a sample is missing, "
             "or 'nan'"
         )
-    shape = tuple(array.shape)
+
+
+def weight(function: str, array: Any) -> None:
+    """Refuse weights that are not real numbers from 0 to 1; the numbers themselves where they can be looked at."""
+    if _kind(array.dtype) == "complex":
+        raise TypeError(f"{function}: `weight` is of dtype {_name(array.dtype)}; give real numbers from 0 to 1")
+    if can_be_looked_at(array) and not bool(((array >= 0) & (array <= 1)).all()):
+        raise ValueError(
+            f"{function}: `weight` has values beyond 0 to 1, or NaN; 0 says that a sample is missing, 1 that it is "
+            "known"
+        )
+
+
+def beside(
+    function: str, argument: str, shape: tuple[int, ...], image: tuple[int, ...], spatial: tuple[int, ...]
+) -> None:
+    """Refuse what does not broadcast to an image of shape `image` or to its spatial shape."""
     for wanted in (image, spatial):
         if len(shape) == len(wanted) and all(n in (1, side) for n, side in zip(shape, wanted, strict=True)):
             return
     raise ValueError(
-        f"{function}: `mask` has shape {shape} but the image has shape {image}; give that shape, or its spatial shape "
-        f"{spatial}, with 1 for axes that share the mask"
+        f"{function}: `{argument}` has shape {shape} but the image has shape {image}; give that shape, or its spatial "
+        f"shape {spatial}, with 1 for axes that share it"
     )
 
 

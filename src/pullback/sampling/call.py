@@ -157,6 +157,7 @@ def call_at(function: str, image: Any, coords: Any, reading: Reading) -> Call:
     """Return the call that reads `image` at `coords`."""
     backend = backend_of(image)
     image = backend.as_image(function, "image", image)
+    _check.unmasked(function, "coords", coords)
     coords = backend.as_coordinates(function, coords, image)
     shape = tuple(image.shape)
     recipe = _recipe_at(function, shape, image.dtype, tuple(coords.shape), reading)

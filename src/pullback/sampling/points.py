@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pullback import _check
 from pullback._plan import Cubic
 from pullback.sampling.call import call_at, reading_of
-from pullback.sampling.run import masked_gradient, missing_samples, values_of, vjp_of
+from pullback.sampling.run import gradient_of, values_of, vjp_of
 
 
 def sample(
@@ -22,6 +21,7 @@ def sample(
     channel_axis: int | None = None,
     frame: str = "index",
     mask: Any = None,
+    weight: Any = None,
     return_weight: bool = False,
     dtype: Any = None,
     out: Any = None,
@@ -68,9 +68,13 @@ def sample(
         True where a sample is missing: of the image's shape, or of its spatial shape alone, axes of length 1 being
         shared. ``"nan"``: samples that are NaN are missing. A value is then the weighted mean of the samples that are
         there, and those beyond a constant border count as missing too; `fill` is what a point gets that is covered
-        too little. The mask of a `numpy.ma.MaskedArray` is used if there is no other.
+        too little. A `numpy.ma.MaskedArray` in which something is masked brings that as a mask, beside one that is
+        given; what comes out is a masked array, masked where it is covered too little.
+    weight : array_like or Tensor of real numbers, optional
+        How far each sample is known, from 0 (missing) to 1; of a shape as for `mask`. A value is the mean of the
+        samples weighted with it: premultiplied alpha, confidence, a mask with soft edges.
     return_weight : bool
-        Whether to return the coverage too, for a call with a mask.
+        Whether to return the coverage too.
     dtype : dtype, optional
         The dtype of the result: the image's unless given. Integers are rounded to nearest and saturated.
     out : ndarray, optional
@@ -81,8 +85,9 @@ def sample(
     values : ndarray or Tensor, ``([N,] [C,] ...)``
         Values at the points, of the type of `image`; tensors carry gradients to `image` and `coords`.
     coverage : ndarray or Tensor, ``([N,] [C,] ...)``
-        With `return_weight`: at each point the sum of the weights of the samples that are there, 1 where none is
-        missing. A view that may not be written to where channels share the mask.
+        With `return_weight`: at each point the sum of the weights of the samples, each times how far it is known; 1
+        where all are known, 0 beyond a constant border. A view that may not be written to
+        where channels share it.
 
     Raises
     ------
@@ -105,7 +110,7 @@ def sample(
     :math:`t = x - \lfloor x \rfloor`. A coordinate that is NaN, infinite, or beyond :math:`\pm 2^{30}` gives `fill`,
     with a gradient of zero.
 
-    With a mask, :math:`m = 0` where a sample is missing and 1 elsewhere, and
+    With a mask, :math:`m = 0` where a sample is missing and 1 elsewhere; with weights, :math:`m` is the weight; and
 
     .. math:: v_p = \frac{\sum_k m[k] f[k] \prod_i w}{\sum_k m[k] \prod_i w}
 
@@ -127,7 +132,7 @@ def sample(
     """
     reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_at("sample", image, coords, reading)
-    return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
+    return values_of(call, image, mask, weight, return_weight, dtype, out)
 
 
 def gradient(
@@ -141,6 +146,7 @@ def gradient(
     channel_axis: int | None = None,
     frame: str = "index",
     mask: Any = None,
+    weight: Any = None,
 ) -> Any:
     r"""Differentiate an image at any coordinates: d value / d coordinate.
 
@@ -164,6 +170,8 @@ def gradient(
         What coordinates mean, as in :func:`sample`.
     mask : array_like or Tensor of bool, or "nan", optional
         True where a sample is missing, as in :func:`sample`.
+    weight : array_like or Tensor of real numbers, optional
+        How far each sample is known, as in :func:`sample`.
 
     Returns
     -------
@@ -191,11 +199,7 @@ def gradient(
     """
     reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_at("gradient", image, coords, reading)
-    _check.mixing("gradient", call.plan, "a slope")
-    missing = missing_samples(call, image, mask)
-    if missing is not None:
-        return call.restore(masked_gradient(call, missing))
-    return call.restore(call.backend.gradient(call.samples(), call.geometry, call.lattice, call.plan))
+    return gradient_of(call, image, mask, weight)
 
 
 def sample_vjp(
@@ -210,6 +214,7 @@ def sample_vjp(
     channel_axis: int | None = None,
     frame: str = "index",
     mask: Any = None,
+    weight: Any = None,
 ) -> tuple[Any, Any]:
     """Differentiate a function of :func:`sample`'s result backwards, for NumPy; tensors do it by autograd.
 
@@ -235,6 +240,8 @@ def sample_vjp(
         What coordinates mean, as in :func:`sample`.
     mask : array_like of bool, or "nan", optional
         True where a sample is missing, as in :func:`sample`.
+    weight : array_like of real numbers, optional
+        How far each sample is known, as in :func:`sample`.
 
     Returns
     -------
@@ -257,5 +264,5 @@ def sample_vjp(
     """
     reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_at("sample_vjp", image, coords, reading)
-    grad_image, grad_coords = vjp_of(call, grad, missing_samples(call, image, mask))
+    grad_image, grad_coords = vjp_of(call, image, mask, weight, grad)
     return grad_image, grad_coords if call.recipe.layout.batch else grad_coords[0]

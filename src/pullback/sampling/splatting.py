@@ -14,7 +14,7 @@ from pullback._arrays import is_tensor, like, namespace
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import Backend, backend_of
-from pullback.sampling.run import has_signed_weights, least_coverage, quotient, real_dtype
+from pullback.sampling.known import has_signed_weights, least_coverage, quotient, real_dtype
 
 # exp() of importances is taken in bands of this width, a power of two so that what is left of an importance is exact.
 # Within a band, weights from exp(-32) to exp(32) stay far from the limits of single precision.

@@ -128,7 +128,7 @@ def explain(image: Any, transform: Any, shape: Any = None, **options: Any) -> Ex
     antialias, channel_axis = options.pop("antialias", False), options.pop("channel_axis", None)
     names = (options.pop(name, default) for name, default in _DEFAULTS.items())
     interpolation, border, fill, extent, frame = names
-    for ignored in ("dtype", "out", "mask", "return_weight"):
+    for ignored in ("dtype", "out", "mask", "weight", "return_weight"):
         options.pop(ignored, None)
     if options:
         raise TypeError(f"explain: unknown argument `{options.popitem()[0]}`; it takes the arguments of warp")

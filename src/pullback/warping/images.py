@@ -10,7 +10,7 @@ import numpy as np
 from pullback import _check
 from pullback._plan import LATTICES, Cubic
 from pullback.sampling.call import reading_of
-from pullback.sampling.run import missing_samples, values_of, vjp_of
+from pullback.sampling.run import values_of, vjp_of
 from pullback.warping.footprint import antialiased
 from pullback.warping.through import call_through, check_transform, cotangent_lattice
 
@@ -28,6 +28,7 @@ def warp(
     channel_axis: int | None = None,
     frame: str = "index",
     mask: Any = None,
+    weight: Any = None,
     return_weight: bool = False,
     dtype: Any = None,
     out: Any = None,
@@ -64,8 +65,10 @@ def warp(
         another size. In the normalized frames, a matrix is the `theta` of PyTorch's `affine_grid`.
     mask : array_like or Tensor of bool, or "nan", optional
         True where a sample is missing, as in :func:`pullback.sample`.
+    weight : array_like or Tensor of real numbers, optional
+        How far each sample is known, as in :func:`pullback.sample`.
     return_weight : bool
-        Whether to return the coverage too, for a call with a mask.
+        Whether to return the coverage too.
     dtype : dtype, optional
         The dtype of the result: the image's unless given. Integers are rounded to nearest and saturated.
     out : ndarray, optional
@@ -125,7 +128,7 @@ def warp(
     call = call_through("warp", image, transform, shape, reading)
     if antialias is not False and _check.flag("warp", "antialias", antialias):
         call = antialiased(call, transform, frame)
-    return values_of(call, missing_samples(call, image, mask), return_weight, dtype, out)
+    return values_of(call, image, mask, weight, return_weight, dtype, out)
 
 
 def warp_vjp(
@@ -141,6 +144,7 @@ def warp_vjp(
     channel_axis: int | None = None,
     frame: str = "index",
     mask: Any = None,
+    weight: Any = None,
 ) -> tuple[Any, Any]:
     """Differentiate a function of :func:`warp`'s result backwards, for NumPy; tensors do it by autograd.
 
@@ -169,6 +173,8 @@ def warp_vjp(
         The frame of the transform's coordinates, as in :func:`warp`.
     mask : array_like of bool, or "nan", optional
         True where a sample is missing, as in :func:`warp`.
+    weight : array_like of real numbers, optional
+        How far each sample is known, as in :func:`warp`.
 
     Returns
     -------
@@ -198,7 +204,7 @@ def warp_vjp(
     call = call_through(function, image, transform, shape, reading)
     if _check.flag(function, "antialias", antialias):
         call = antialiased(call, transform, frame)
-    grad_image, grad_geometry = vjp_of(call, grad, missing_samples(call, image, mask))
+    grad_image, grad_geometry = vjp_of(call, image, mask, weight, grad)
     transform = transform.numpy()
     grad_geometry = grad_geometry if transform.batch_shape else grad_geometry[0]
     if call.lattice.kind == LATTICES["given"]:
