@@ -96,6 +96,30 @@ def test_splat(values, coords, result):
     assert pb.splat(np.ones(values), RANDOM.uniform(1, 7, coords), (8, 9)).shape == result
 
 
+@pytest.mark.parametrize(
+    ("values", "coords", "channel_axis", "result"),
+    [
+        ((7, 3), (7, 2), -1, (8, 9, 3)),
+        ((3, 7), (7, 2), 0, (3, 8, 9)),
+        ((4, 7, 3), (4, 7, 2), -1, (8, 9, 3)),
+        ((4, 3, 7), (4, 7, 2), 1, (8, 3, 9)),
+        ((2, 7, 3), (2, 7, 2), -1, (8, 9, 3)),
+        ((2, 7, 3), (1, 7, 2), 2, (2, 8, 9, 3)),
+        ((2, 4, 3, 7), (2, 4, 7, 2), 2, (2, 8, 3, 9)),
+    ],
+    ids=str,
+)
+def test_splat_with_channels_anywhere(values, coords, channel_axis, result):
+    values, coords = RANDOM.standard_normal(values), RANDOM.uniform(1, 7, coords)
+    image = pb.splat(values, coords, (8, 9), channel_axis=channel_axis)
+    assert image.shape == result
+    first, channel = len(result) - 3, result.index(3)
+    moved = pb.splat(np.moveaxis(values, channel_axis, first), coords, (8, 9))
+    np.testing.assert_array_equal(np.moveaxis(image, channel, first), moved)
+    read = pb.sample(image, coords, channel_axis=channel)
+    np.testing.assert_allclose(np.sum(read * values), np.sum(image**2), rtol=1e-12)
+
+
 def test_more_axes_than_kernels_have():
     coords = RANDOM.uniform(0, 8, (2, 3, 2, 3, 2, 2))
     wanted = pb.sample(PLAIN, coords.reshape(-1, 2)).reshape(coords.shape[:-1])
@@ -105,9 +129,85 @@ def test_more_axes_than_kernels_have():
     np.testing.assert_array_equal(pb.sample(PLAIN, coords[::-1, :, ::-1]), wanted[::-1, :, ::-1])
 
 
-def test_an_image_that_looks_channels_last_is_warned_of():
-    with pytest.warns(pb.LayoutWarning, match=r"`image` of shape \(8, 9, 3\) looks channels-last"):
-        pb.sample(np.ones((8, 9, 3)), [[1.0, 1.0]])
+LIKELY = {
+    "a small photograph": ((8, 9, 3), 2),
+    "a photograph": ((64, 64, 4), 2),
+    "ten bands": ((64, 64, 10), 2),
+    "a batch of photographs": ((8, 64, 64, 3), 2),
+    "a volume of colours": ((20, 20, 20, 3), 3),
+    "a batch of volumes": ((2, 8, 16, 64, 4), 3),
+    "two signals": ((300, 2), 1),
+}
+UNLIKELY = {
+    "one image": ((64, 10), 2),
+    "channels first": ((3, 64, 64), 2),
+    "a batch, channels first": ((8, 3, 64, 64), 2),
+    "a volume": ((64, 64, 10), 3),
+    "a thin image": ((3, 64, 8), 2),
+    "many bands": ((64, 64, 17), 2),
+    "a batch of short rows": ((8, 12, 64, 8), 2),
+}
+
+
+@pytest.mark.parametrize(("shape", "ndim"), LIKELY.values(), ids=LIKELY)
+def test_an_image_that_looks_channels_last_is_warned_of(shape, ndim):
+    image, first = np.ones(shape), len(shape) - ndim - 1
+    calls = {
+        "sample": lambda **axis: pb.sample(image, np.ones((*(1,) * first, 1, ndim)), **axis),
+        "warp": lambda **axis: pb.warp(image, pb.Affine.identity(ndim), **axis),
+        "resize": lambda **axis: pb.resize(image, (2,) * ndim, **axis),
+    }
+    for name, call in calls.items():
+        for _ in range(2):  # remembered or not
+            with pytest.warns(
+                pb.LayoutWarning, match=rf"{name}: `image` of shape .* read as {shape[first]} channels"
+            ) as seen:
+                call()
+            assert seen[0].filename == __file__
+        call(channel_axis=-1)
+        call(channel_axis=first)
+
+
+@pytest.mark.parametrize(("shape", "ndim"), UNLIKELY.values(), ids=UNLIKELY)
+def test_other_images_are_not_warned_of(shape, ndim):
+    pb.warp(np.ones(shape), pb.Affine.identity(ndim))
+    pb.resize(np.ones(shape), (2,) * ndim)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_images_that_may_be_a_batch_are_warned_of(kind):
+    images, offsets = np.ones((4, 8, 8)), np.zeros((4, 2))
+    if kind == "torch":
+        torch = pytest.importorskip("torch")
+        images, offsets = torch.tensor(images), torch.tensor(offsets)
+    shift = pb.Translation(offsets)
+    with pytest.warns(pb.LayoutWarning, match=r"image\[:, None\] if it holds 4 images"):
+        assert pb.warp(images, shift).shape == (4, 4, 8, 8)
+    assert pb.warp(images[:, None], shift).shape == (4, 1, 8, 8)
+    assert pb.warp(images, shift, channel_axis=0).shape == (4, 4, 8, 8)
+    assert pb.warp(images[:3], shift).shape == (4, 3, 8, 8)
+    assert pb.warp(images, pb.Translation(offsets[0])).shape == (4, 8, 8)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "spline3"])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_a_result_may_overlap_the_image(interpolation, antialias):
+    options = {"frame": "centered", "interpolation": interpolation, "antialias": antialias}
+    for turn in (pb.Affine.rotation(30), pb.Affine.scaling(2.0), pb.Displacement(np.full((8, 9, 2), 0.2))):
+        wanted = pb.warp(PLAIN, turn, **options)
+        image = PLAIN.copy()
+        assert pb.warp(image, turn, out=image, **options) is image
+        np.testing.assert_array_equal(image, wanted)
+    whole = np.zeros((10, 9))
+    whole[:8] = PLAIN
+    pb.warp(whole[:8], pb.Affine.rotation(30), out=whole[2:], **options)
+    np.testing.assert_array_equal(whole[2:], pb.warp(PLAIN, pb.Affine.rotation(30), **options))
+
+
+def test_a_result_may_overlap_the_coordinates():
+    coords = RANDOM.uniform(0, 7, (8, 9, 2))
+    wanted = pb.sample(PLAIN, coords)
+    np.testing.assert_array_equal(pb.sample(PLAIN, coords, out=coords[..., 0]), wanted)
 
 
 def test_dtypes_of_results():

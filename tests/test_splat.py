@@ -227,3 +227,65 @@ def test_forward_mapping_is_undone_by_sampling():
     inner = np.hypot(y - 19.5, x - 19.5) < 17
     # Twice a linear interpolation of something with second derivatives of 1/36 + 1/49.
     assert np.abs(back - image)[inner].max() < 2 * (1 / 36 + 1 / 49)
+
+
+# Weights
+
+
+@pytest.mark.parametrize("normalize", [False, True, "softmax", "max"])
+def test_weights_of_values(normalize):
+    values, coords = RANDOM.standard_normal((3, 40)), RANDOM.uniform(0, 7, (40, 2))
+    weight, importance = RANDOM.random(40), RANDOM.standard_normal(40)
+    weight[::4] = 0
+    values[:, ::4] = np.nan  # what has no weight is left out, whatever it is
+    options = {"normalize": normalize, "fill": 0, "return_weight": True}
+    options |= {"importance": importance} if normalize in ("softmax", "max") else {}
+    image, coverage = pb.splat(values, coords, (8, 8), weight=weight, **options)
+    known = np.where(weight > 0, values, 0)
+    np.testing.assert_allclose(coverage[0], pb.splat(weight, coords, (8, 8)), rtol=1e-12, atol=1e-15)
+    if normalize == "max":
+        kept = weight > 0
+        options["importance"] = importance[kept]
+        np.testing.assert_array_equal(image, pb.splat(values[:, kept], coords[kept], (8, 8), **options)[0])
+        return
+    share = weight * (np.exp(importance) if normalize == "softmax" else 1)
+    wanted = pb.splat(known * share, coords, (8, 8))
+    if normalize:
+        total = pb.splat(share, coords, (8, 8))
+        wanted = np.where(total > 0, wanted / np.where(total > 0, total, 1), 0)
+    np.testing.assert_allclose(image, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_weights_of_each_value_of_each_channel():
+    values, coords = RANDOM.standard_normal((2, 3, 40)), RANDOM.uniform(0, 7, (2, 40, 2))
+    weight = RANDOM.random((2, 3, 40))
+    image = pb.splat(values, coords, (8, 8), weight=weight, normalize=True)
+    for b in range(2):
+        for c in range(3):
+            alone = pb.splat(values[b, c], coords[b], (8, 8), weight=weight[b, c], normalize=True)
+            np.testing.assert_allclose(image[b, c], alone, rtol=1e-12)
+
+
+def test_masked_values_are_left_out():
+    values, coords = RANDOM.standard_normal(40), RANDOM.uniform(0, 7, (40, 2))
+    hidden = RANDOM.random(40) < 0.5
+    image = pb.splat(np.ma.array(values, mask=hidden), coords, (8, 8), normalize=True)
+    wanted = pb.splat(values[~hidden], coords[~hidden], (8, 8), normalize=True)
+    np.testing.assert_array_equal(image.mask, np.isnan(wanted))
+    np.testing.assert_allclose(image.compressed(), wanted[~np.isnan(wanted)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("normalize", [False, True, "softmax"])
+def test_gradients_in_weights_of_values(normalize):
+    torch = pytest.importorskip("torch")
+    values, coords = torch.tensor(RANDOM.standard_normal(9)), torch.tensor(RANDOM.uniform(0.1, 3.9, (9, 2)))
+    weight, importance = torch.tensor(RANDOM.uniform(0.2, 0.8, 9)), torch.tensor(RANDOM.standard_normal(9))
+
+    def splat(values, weight, importance=None):
+        options = {"importance": importance} if normalize == "softmax" else {}
+        return pb.splat(values, coords, (5, 5), weight=weight, normalize=normalize, fill=0, **options)
+
+    inputs = [each.requires_grad_() for each in (values, weight, importance)]
+    torch.autograd.gradcheck(
+        splat, inputs[: 3 if normalize == "softmax" else 2] + ([None] if normalize != "softmax" else [])
+    )

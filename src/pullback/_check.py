@@ -23,8 +23,9 @@ _MAX_SIDE = 2**30
 class LayoutWarning(UserWarning):
     """An image's axes look different from what the call says they are.
 
-    Given in a call without `channel_axis`, for a NumPy array with one axis beside the spatial ones whose last axis is
-    at most 4 long and whose first axis is longer than that: the first is read as channels.
+    Given in a call without `channel_axis`, by shapes alone: for a NumPy array that is read channels first and has a
+    last axis of at most 16 that is at most a quarter of each of the two before it, or one of at most 4 behind a longer
+    first axis; and for an image without a batch axis that has as many channels as there are transforms in a batch.
 
     Examples
     --------
@@ -164,11 +165,7 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
     """Return what the axes of an image of `shape` are, given its number of spatial axes."""
     extra = len(shape) - ndim
     if channel_axis is not None:
-        if not isinstance(channel_axis, int):
-            raise TypeError(f"{function}: `channel_axis` must be an integer or None, got {channel_axis!r}")
-        if not -len(shape) <= channel_axis < len(shape):
-            raise ValueError(f"{function}: `channel_axis` is {channel_axis} but `image` has {len(shape)} axes")
-        after = len(shape) - 1 - channel_axis % len(shape)
+        after = len(shape) - 1 - axis_of(function, "image", channel_axis, len(shape))
         if extra not in (1, 2) or after > ndim:
             raise ValueError(
                 f"{function}: `image` has shape {shape}, with channels on axis {channel_axis}; "
@@ -180,15 +177,38 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
             f"{function}: `image` has shape {shape} but there are {ndim} coordinates a point; its axes must be "
             f"([batch,] [channel,] and {ndim} spatial axes)"
         )
-    unlikely = extra == 1 and shape[-1] <= 4 < shape[0]
-    return Layout(ndim, extra == 2, ndim if extra else None, unlikely)
+    few = extra == 1 and shape[-1] <= 4 < shape[0]
+    short = extra > 0 and shape[-1] <= 16 and all(4 * shape[-1] <= side for side in shape[-3:-1])
+    return Layout(ndim, extra == 2, ndim if extra else None, few or short)
 
 
-def warn_of_layout(function: str, shape: tuple[int, ...]) -> None:
+def axis_of(function: str, argument: str, channel_axis: Any, axes: int) -> int:
+    """Return the channel axis of an array, counted from the front."""
+    if isinstance(channel_axis, bool) or not isinstance(channel_axis, Integral):
+        raise TypeError(f"{function}: `channel_axis` must be an integer or None, got {channel_axis!r}")
+    axis = int(channel_axis)
+    if not -axes <= axis < axes:
+        raise ValueError(f"{function}: `channel_axis` is {channel_axis} but `{argument}` has {axes} axes")
+    return axis % axes
+
+
+def warn_of_layout(function: str, shape: tuple[int, ...], layout: Layout) -> None:
     """Warn of an array of NumPy that is read channels first but looks channels last."""
+    first = int(layout.batch)
     warnings.warn(
-        f"{function}: `image` of shape {shape} looks channels-last but is read as {shape[0]} channels; pass "
-        "channel_axis=-1 if its last axis holds channels, channel_axis=0 if it does not",
+        f"{function}: `image` of shape {shape} looks channels-last but is read as {shape[first]} channels; pass "
+        f"channel_axis=-1 if its last axis holds channels, channel_axis={first} if it does not",
+        LayoutWarning,
+        stacklevel=4,
+    )
+
+
+def warn_of_batch(function: str, shape: tuple[int, ...]) -> None:
+    """Warn of an image that has as many channels as there are transforms, and no batch axis."""
+    warnings.warn(
+        f"{function}: `image` of shape {shape} is read as one image of {shape[0]} channels, which each of the "
+        f"{shape[0]} transforms warps as a whole; give image[:, None] if it holds {shape[0]} images, channel_axis=0 if "
+        "it does not",
         LayoutWarning,
         stacklevel=4,
     )
@@ -356,27 +376,42 @@ def weight(function: str, array: Any) -> None:
 
 
 def beside(
-    function: str, argument: str, shape: tuple[int, ...], image: tuple[int, ...], spatial: tuple[int, ...]
+    function: str,
+    argument: str,
+    shape: tuple[int, ...],
+    image: tuple[int, ...],
+    spatial: tuple[int, ...],
+    what: str = "the image",
 ) -> None:
     """Refuse what does not broadcast to an image of shape `image` or to its spatial shape."""
     for wanted in (image, spatial):
         if len(shape) == len(wanted) and all(n in (1, side) for n, side in zip(shape, wanted, strict=True)):
             return
     raise ValueError(
-        f"{function}: `{argument}` has shape {shape} but the image has shape {image}; give that shape, or its spatial "
-        f"shape {spatial}, with 1 for axes that share it"
+        f"{function}: `{argument}` has shape {shape} but {what} has shape {image}; give that shape, or, without "
+        f"channels, {spatial}, with 1 for axes that share it"
     )
 
 
-def splat_values(function: str, values: tuple[int, ...], coords: tuple[int, ...], ndim: int) -> tuple[bool, bool]:
-    """Return whether `values` have a batch and a channel axis, from where their lattice stands in `coords`."""
+def splat_values(
+    function: str, values: tuple[int, ...], coords: tuple[int, ...], ndim: int, channel_axis: int | None
+) -> tuple[bool, int | None]:
+    """Return whether `values` have a batch axis, and how many sides of an image follow its channels, if there are any.
+
+    Where the lattice of points stands in `coords` tells which axes those of `values` are.
+    """
     points = coords[:-1]
+    if channel_axis is None:
+        alone, behind_first = values[1:], (*values[:1], *values[2:])
+    else:
+        axis = axis_of(function, "values", channel_axis, len(values))
+        alone = behind_first = values[:axis] + values[axis + 1 :]
     readings = {
-        (False, False): values == points,
-        (False, True): len(values) == len(points) + 1 and values[1:] == points,
+        (False, False): channel_axis is None and values == points,
+        (False, True): len(values) == len(points) + 1 and alone == points,
         (True, True): len(values) == len(points) + 1
-        and values[2:] == points[1:]
-        and (points[:1] in ((1,), values[:1]) or values[:1] == (1,)),
+        and behind_first[1:] == points[1:]
+        and (points[:1] in ((1,), behind_first[:1]) or behind_first[:1] == (1,)),
     }
     fitting = [reading for reading, fits in readings.items() if fits]
     if not fitting:
@@ -385,9 +420,16 @@ def splat_values(function: str, values: tuple[int, ...], coords: tuple[int, ...]
             "for coords (*points, d) give (*points) or (channel, *points), "
             "for coords (batch or 1, *points, d) give (batch, channel, *points)"
         )
-    if len(fitting) == 2 and len(points) == ndim + 1:
-        return (True, True)
-    return fitting[0]
+    batch, channels = (True, True) if len(fitting) == 2 and len(points) == ndim + 1 else fitting[0]
+    if channel_axis is None:
+        return batch, ndim if channels else None
+    behind, lattice = len(values) - 1 - axis, len(points) - batch
+    if behind not in (0, lattice) and lattice != ndim:
+        raise ValueError(
+            f"{function}: `channel_axis` is {channel_axis}, among the points, where an image of {ndim} sides has no "
+            "place for channels; give the axis before the points, or the last"
+        )
+    return batch, ndim if behind == lattice else behind
 
 
 def reduction(function: str, normalize: Any, *, signed: bool) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from pullback import _check
 from pullback._cache import Hashed, cached, exact, plain
@@ -111,6 +113,12 @@ class Call:
         """Whether values are copies of samples, whatever their dtype."""
         return self.recipe.copies
 
+    def apart_from(self, out: Any) -> Call:
+        """Return this call with nothing that it reads in the memory of `out`, which it will write to."""
+        read = {"image": self.image, "geometry": self.geometry}
+        shared = {name: array.copy(order="K") for name, array in read.items() if np.may_share_memory(array, out)}
+        return replace(self, **shared) if shared else self
+
     def samples(self) -> Any:
         """Return what the kernels read: the image, or its spline coefficients."""
         return self.backend.prefilter(self.image, self.recipe.plan) if self.recipe.prefilters else self.image
@@ -149,7 +157,7 @@ def canonical_image(function: str, image: Any, ndim: int, channel_axis: int | No
     image = backend.as_image(function, "image", image)
     layout = _check.layout(function, tuple(image.shape), ndim, channel_axis)
     if layout.unlikely and backend.name == "numpy":
-        _check.warn_of_layout(function, image.shape)
+        _check.warn_of_layout(function, image.shape, layout)
     return backend, layout.canonical(image, ndim, layout.batch), layout
 
 
@@ -163,7 +171,7 @@ def call_at(function: str, image: Any, coords: Any, reading: Reading) -> Call:
     recipe = _recipe_at(function, shape, image.dtype, tuple(coords.shape), reading)
     layout = recipe.layout
     if layout.unlikely and backend.name == "numpy":
-        _check.warn_of_layout(function, shape)
+        _check.warn_of_layout(function, shape, layout)
     coords = coords if layout.batch else coords[None]
     return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), coords, recipe)
 

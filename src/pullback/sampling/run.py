@@ -18,6 +18,8 @@ def values_of(call: Call, image: Any, mask: Any, weight: Any, return_weight: Any
     returns_weight = return_weight is not False and _check.flag(call.function, "return_weight", return_weight)
     dtype = call.image.dtype if dtype is None and out is None else _result_dtype(call, dtype, out)
     if known is None:
+        if out is not None:
+            call = call.apart_from(out)
         values = call.pull(call.samples(), call.recipe.plan, dtype, None if out is None else call.canonical(out))
         result = call.restore(values) if out is None else out
         result = np.ma.MaskedArray(result) if is_masked(image) else result

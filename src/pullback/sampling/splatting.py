@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._arrays import is_tensor, like, namespace
+from pullback._arrays import is_masked, is_tensor, like, namespace
+from pullback._cache import plain
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import Backend, backend_of
+from pullback.sampling.call import Reading, reading_of
 from pullback.sampling.known import has_signed_weights, least_coverage, quotient, real_dtype
 
 # exp() of importances is taken in bands of this width, a power of two so that what is left of an importance is exact.
@@ -33,6 +35,8 @@ def splat(
     normalize: bool | str = False,
     importance: Any = None,
     fill: complex | Sequence[complex] = np.nan,
+    channel_axis: int | None = None,
+    weight: Any = None,
     return_weight: bool = False,
 ) -> Any:
     r"""Scatter values to coordinates: the exact adjoint of :func:`sample` in the image, or a mean of what arrives.
@@ -40,7 +44,8 @@ def splat(
     Parameters
     ----------
     values : array_like or Tensor, ``([N,] [C,] ...)``
-        What each point brings, of any dtype that :func:`sample` takes.
+        What each point brings, of any dtype that :func:`sample` takes. What is masked in a masked array is left out,
+        and the image is masked where nothing arrives.
     coords : array_like or Tensor, ``(..., d)``, or ``(N or 1, ..., d)`` for values with a batch axis
         Where it goes, as in :func:`sample`.
     shape : sequence of int
@@ -65,6 +70,12 @@ def splat(
     fill : number or sequence of numbers
         The value of samples that no point reaches, unless `normalize` is False: one, or one a channel. NaN by default,
         so that a hole shows.
+    channel_axis : int, optional
+        The axis of `values` that holds channels, where it is not the one before the points: the last one, or the one
+        that stands among the points where the image is to have it among its sides. The image has its channels there.
+    weight : array_like or Tensor of real numbers, optional
+        How far each value is known, from 0 (left out) to 1: of the shape of `values`, or one number a point. What
+        arrives is multiplied by it, and a mean divides by the sum of the weights times it.
     return_weight : bool
         Whether to return the coverage too.
 
@@ -76,7 +87,8 @@ def splat(
         Tensors carry gradients to `values`, `coords` and, for ``"softmax"``, `importance`; with ``"max"``, which is
         constant between jumps in the others, to `values`.
     coverage : ndarray or Tensor, ``([N,] [C,] *shape)``
-        With `return_weight`: the sum of the weights of the points that reach each sample, whatever their importance.
+        With `return_weight`: the sum of the weights of the points that reach each sample, each times how far it is
+        known, whatever their importance.
         A view that may not be written to where there are channels.
 
     Raises
@@ -113,7 +125,8 @@ def splat(
     >>> pb.splat(np.array([4.0, 1.0]), [[1.0], [1.0]], (2,), normalize="max", importance=-depth, fill=0)
     array([0., 4.])
     """
-    scatter = _scatter(values, coords, shape, interpolation, border, extent, frame, fill)
+    reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
+    scatter = _scatter(values, coords, shape, weight, reading)
     reduction = _check.reduction("splat", normalize, signed=has_signed_weights(scatter.plan))
     importance = _importance(scatter, reduction, importance)
     return_weight = _check.flag("splat", "return_weight", return_weight)
@@ -124,6 +137,8 @@ def splat(
     else:
         image = scatter.mean() if reduction == "mean" else scatter.softmax(importance)
     image = scatter.restore(image)
+    if is_masked(values):
+        image = np.ma.MaskedArray(image, scatter.restore(scatter.coverage() <= scatter.least))
     return (image, scatter.restore(scatter.coverage())) if return_weight else image
 
 
@@ -141,6 +156,8 @@ class Scatter:
         Of the image.
     fill : tuple
         One value, or one a channel.
+    weight : array or tensor, (1 or B, 1 or C, *lattice), or None
+        How far each value is known.
     """
 
     backend: Backend
@@ -151,6 +168,7 @@ class Scatter:
     shape: tuple[int, ...]
     layout: Layout
     fill: tuple[complex, ...]
+    weight: Any = None
 
     @property
     def batch(self) -> int:
@@ -165,12 +183,12 @@ class Scatter:
 
     def sum(self) -> Any:
         """Return the sums of the values that reach each sample."""
-        total, dtype = self.push(self.values), self._dtype()
+        total, dtype = self.push(self.values if self.weight is None else self.summands()), self._dtype()
         return total if total.dtype == dtype else self.backend.cast(total, dtype)
 
     def mean(self) -> Any:
         """Return the means of the values that reach each sample."""
-        return self._mean(self.push(self._summands()), self._weight())
+        return self._mean(self.push(self.summands()), self._weight())
 
     def softmax(self, importance: Any) -> Any:
         """Return the means of the values that reach each sample, weighted with exp(importance).
@@ -178,7 +196,7 @@ class Scatter:
         exp(z) = exp(64 b) exp(z - 64 b), b being the band that z lies in. Each sample leaves out the factor of the
         highest band that reaches it.
         """
-        xp, values, real = namespace(self.values), self._summands(), real_dtype(self.backend, self.values)
+        xp, values, real = namespace(self.values), self.summands(), real_dtype(self.backend, self.values)
         band = xp.floor(importance / _BAND)
         total = weight = highest = None
         for b in _distinct(band) or [0.0]:
@@ -186,6 +204,7 @@ class Scatter:
             height = like(xp.where(within, importance - _BAND * b, 0), values, real)
             share = xp.where(within, xp.exp(height - _BAND / 2), like(0, values, real))
             summed = self.push(xp.where(within, values, like(0, values, values.dtype)) * share)
+            share = share if self.weight is None else share * self.weight
             shares = self.push(share)
             if total is None:
                 total, weight = summed, shares
@@ -204,9 +223,13 @@ class Scatter:
             return self.backend.cast(
                 xp.broadcast_to(fill, (self.batch, self.values.shape[1], *self.shape)), self._dtype()
             )
+        if self.weight is not None:
+            importance = xp.where(
+                (self.weight > 0).any(1)[:, None], importance, like(np.nan, importance, importance.dtype)
+            )
         winner = self.backend.winners(importance, self.coords, self.lattice, self.plan, self.shape)
         take = np.take_along_axis if xp is np else xp.take_along_dim
-        flat = self._summands().reshape(*self.values.shape[:2], points)
+        flat = self.values_to_sum().reshape(*self.values.shape[:2], points)
         values = take(flat, winner.reshape(len(winner), 1, -1).clip(0), 2)
         values = values.reshape(*values.shape[:2], *self.shape)
         return self.backend.cast(xp.where(winner[:, None] < 0, fill, values), self._dtype())
@@ -221,14 +244,29 @@ class Scatter:
         return self.layout.restore(image, self.layout.ndim, self.layout.batch)
 
     def _mean(self, total: Any, weight: Any) -> Any:
-        is_reached = weight > (least_coverage(self.plan) if has_signed_weights(self.plan) else 0)
+        is_reached = weight > self.least
         mean = namespace(total).where(is_reached, quotient(total, weight, is_reached), self._fill())
         return self.backend.cast(mean, self._dtype())
 
-    def _summands(self) -> Any:
+    @property
+    def least(self) -> float:
+        """The coverage that a sample must exceed to count as reached."""
+        return least_coverage(self.plan) if has_signed_weights(self.plan) else 0
+
+    def values_to_sum(self) -> Any:
+        """Return the values in the dtype of sums."""
         return like(self.values, self.values, self.backend.sum_dtype(self.values.dtype))
 
+    def summands(self) -> Any:
+        """Return what arrives from each point, times how far it is known, in the dtype of sums."""
+        values = self.values_to_sum()
+        if self.weight is None:
+            return values
+        return namespace(values).where(self.weight > 0, values * self.weight, like(0, values, values.dtype))
+
     def _weight(self) -> Any:
+        if self.weight is not None:
+            return self.push(self.weight)
         one = like(1, self.values, real_dtype(self.backend, self.values))
         return self.push(namespace(one).broadcast_to(one, (1, 1, *self.lattice.shape)))
 
@@ -243,30 +281,52 @@ class Scatter:
         return dtype if keeps else self.backend.sum_dtype(dtype)
 
 
-def _scatter(
-    values: Any, coords: Any, shape: Any, interpolation: Any, border: Any, extent: Any, frame: Any, fill: Any
-) -> Scatter:
+def _scatter(values: Any, coords: Any, shape: Any, weight: Any, reading: Reading) -> Scatter:
     """Return what a call of :func:`splat` scatters, in canonical form."""
-    function, backend = "splat", backend_of(values)
-    _check.unmasked(function, "values", values)
+    function, backend, given = "splat", backend_of(values), values
     values = backend.as_image(function, "values", values)
+    _check.unmasked(function, "coords", coords)
     coords = backend.as_coordinates(function, coords, values)
     ndim = _check.coordinates(function, tuple(coords.shape))
-    batch, channels = _check.splat_values(function, tuple(values.shape), tuple(coords.shape), ndim)
+    batch, after = _check.splat_values(
+        function, tuple(values.shape), tuple(coords.shape), ndim, plain(reading.channel_axis)
+    )
     target = _check.output_shape(function, shape, (0,) * ndim)
     if not batch:
         coords = coords[None]
     points = tuple(coords.shape[1:-1])
-    layout = Layout(len(points), batch, len(points) if channels else None)
+    layout = Layout(ndim, batch, after)
+    known = _known(function, backend, given, values, weight, layout, points)
     values = layout.canonical(values, len(points), batch)
     _check.batches(function, values.shape[0], coords.shape[0], "coords", image="values")
-    plan = _check.plan(function, ndim, values.shape[1], values.dtype, interpolation, border, extent, fill)
+    plan = reading.plan(function, ndim, values.shape[1], values.dtype)
     _check.mixing(function, plan, "a sum")
-    _check.spatial(function, target, border)
-    name, kind = _check.frame(function, frame), LATTICES["given"]
+    _check.spatial(function, target, plain(reading.border))
+    name, kind = _check.frame(function, reading.frame), LATTICES["given"]
     lattice = Lattice(kind, points, *frames_of(name, kind, target, points), is_reversed(name), name)
-    layout = Layout(ndim, batch, ndim if channels else None)
-    return Scatter(backend, values, coords, lattice, replace(plan, fill=(0.0,)), target, layout, plan.fill)
+    return Scatter(backend, values, coords, lattice, replace(plan, fill=(0.0,)), target, layout, plan.fill, known)
+
+
+def _known(
+    function: str, backend: Backend, given: Any, values: Any, weight: Any, layout: Layout, points: tuple[int, ...]
+) -> Any:
+    """Return how far each value is known, canonically; None where nothing is said of it."""
+    real, known = real_dtype(backend, values), None
+    if weight is not None:
+        _check.unmasked(function, "weight", weight)
+        known = like(weight, values)
+        _check.weight(function, known)
+        batch = tuple(values.shape[: int(layout.batch)])
+        _check.beside(function, "weight", tuple(known.shape), tuple(values.shape), (*batch, *points), "values")
+        if known.ndim == values.ndim:
+            known = layout.canonical(known, len(points), layout.batch)
+        else:
+            known = known[:, None] if layout.batch else known[None, None]
+        known = like(known, values, real)
+    if is_masked(given) and np.ma.getmaskarray(given).any():
+        there = like(layout.canonical(~np.ma.getmaskarray(given), len(points), layout.batch), values, real)
+        known = there if known is None else known * there
+    return known
 
 
 def _importance(scatter: Scatter, reduction: str, importance: Any) -> Any:

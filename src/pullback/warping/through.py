@@ -24,9 +24,11 @@ def call_through(function: str, image: Any, transform: Any, shape: Any, reading:
     place = _place_of(function, sides, transform.ndim, output, reading)
     layout = place.layout
     if layout.unlikely and backend.name == "numpy":
-        _check.warn_of_layout(function, sides)
+        _check.warn_of_layout(function, sides, layout)
     transform = backend.own_transform(transform, image)
     fits, transforms = transform.fits(place.output, place.frame), transform.batch_shape
+    if transforms and place.may_be_batch and sides[0] == transforms[0] > 1:
+        _check.warn_of_batch(function, sides)
     geometry = transform.geometry if fits else transform.coordinates(place.output, place.frame)
     geometry = backend.as_geometry(geometry if transforms else geometry[None])
     kind = LATTICES[transform.lattice if fits else "given"]
@@ -42,12 +44,15 @@ class _Place(Hashed):
     ----------
     output : tuple of int
         Spatial shape of the output.
+    may_be_batch : bool
+        Whether the image's channels might be meant as a batch.
     """
 
     layout: Layout
     image: tuple[int, ...]
     output: tuple[int, ...]
     frame: str
+    may_be_batch: bool
 
 
 @cached
@@ -58,7 +63,8 @@ def _place_of(
     image = layout.canonical_shape(shape)
     output = _check.output_shape(function, output, image[2:])
     frame = _check.frame(function, reading.frame)
-    return _Place(layout, image, output, frame)
+    may_be_batch = reading.channel_axis is None and layout.after_channel is not None and not layout.batch
+    return _Place(layout, image, output, frame, may_be_batch)
 
 
 @cached
