@@ -27,6 +27,7 @@ from pullback.sampling.call import Call
 _LEAST_COVERAGE = 1e-4
 _LEAST_COVERAGE_OF_SIGNED_WEIGHTS = 0.1
 
+
 def has_signed_weights(plan: Plan) -> bool:
     """Whether a plan may give samples a negative weight."""
     return any(plan.prefilter) or not all(KERNELS[code].is_positive for code in plan.interpolation)
