@@ -1,7 +1,7 @@
-"""Every error that a caller of the sampling functions can cause, raised before any work starts.
+"""What a caller may say of an image, of points and of how to read: all else is refused here, before any work starts.
 
 Each function takes the name of the public function first, for the message; messages name the argument, what was
-got, and what to do.
+got, and what to do. What only a transform, a family of them or a backend can know, those check themselves.
 """
 
 from __future__ import annotations
