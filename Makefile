@@ -68,12 +68,12 @@ test-slow: $(VENV)/built
 # processes or mostly trains is left out, and what holds the last digits of optimised code against a peer.
 sanitize: SANITIZED := build/sanitize
 sanitize: SANITIZED_TESTS := $(filter-out tests/test_cli% $(patsubst %,tests/test_%.py,atomic colocalization compat_cv2 compat_torch \
-	data distortions distributed face nn nn_failures nn_forms peers readme regularizers report site site_transforms train), \
+	data distortions distributed face nn nn_failures nn_forms peers readme regularizers report site site_transforms symbols train), \
 	$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
 sanitize: SANITIZED_SECONDS := 120
 sanitize-short: SANITIZED := build/sanitize-short
 sanitize-short: SANITIZED_OPTIONS := -D PULLBACK_NATIVE=ON
-sanitize-short: SANITIZED_TESTS := tests/test_hostile.py tests/test_layout.py tests/test_labels.py
+sanitize-short: SANITIZED_TESTS := tests/test_hostile.py tests/test_native_arguments.py tests/test_layout.py tests/test_labels.py
 sanitize-short: SANITIZED_SECONDS := 30
 SANITIZED_PYTHON = env \
 	LD_PRELOAD="$$(for name in asan ubsan stdc++; do $(CXX) -print-file-name=lib$$name.so; done | xargs)" \

@@ -1,6 +1,5 @@
 // The Python module: unpack arrays, check what only the arrays know, release the GIL, call.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -12,21 +11,23 @@
 #include <string>
 #include <vector>
 
+#include "arrays.hpp"
 #include "isa.hpp"
 #include "memory.hpp"
 #include "pool.hpp"
 #include "splines.hpp"
 #include "tasks.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
 using namespace pullback;
+using namespace nb::literals;
 
 namespace {
 
-using Input = nb::ndarray<nb::ro, nb::device::cpu>;
-using Output = nb::ndarray<nb::device::cpu>;
 using PerAxis = std::vector<double>;
+
+void expect(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
 
 // What a call asks for, made once by Python and kept.
 struct Request {
@@ -37,6 +38,11 @@ struct Request {
     bool bfloat16 = false;  // 16-bit unsigned integers stand for bfloat16, which NumPy does not know
 };
 
+Border border_of(int code) {
+    expect(code >= 0 && code <= static_cast<int>(Border::wrap), "there is no such border");
+    return static_cast<Border>(code);
+}
+
 Request make_request(const std::vector<int>& interpolation, const PerAxis& parameter, const std::vector<int>& border,
                      bool crop, std::vector<double> fill, int kind, bool reversed, const std::vector<int64_t>& lattice,
                      const PerAxis& scale_in, const PerAxis& offset_in, const PerAxis& scale_out,
@@ -45,20 +51,25 @@ Request make_request(const std::vector<int>& interpolation, const PerAxis& param
     Plan& plan = request.plan;
     plan.ndim = static_cast<int>(interpolation.size());
     const size_t d = interpolation.size();
-    if (d < 1 || d > max_ndim || border.size() != d || parameter.size() != d || scale_in.size() != d ||
-        offset_in.size() != d || scale_out.size() != d || offset_out.size() != d || lattice.size() != 3 || fill.empty())
-        throw std::invalid_argument("Request: entries do not fit the number of axes");
+    expect(d >= 1 && d <= max_ndim && border.size() == d && parameter.size() == d && scale_in.size() == d &&
+               offset_in.size() == d && scale_out.size() == d && offset_out.size() == d && lattice.size() == 3 &&
+               !fill.empty(),
+           "Request: entries do not fit the number of axes");
     for (size_t i = 0; i < d; ++i) {
         plan.interpolation[i] = static_cast<Interpolation>(interpolation[i]);
+        const int taps = tap_count(plan.interpolation[i]);
+        expect(taps > 0 && taps <= max_taps, "Request: there is no such interpolation");
         plan.parameter[i] = parameter[i];
-        plan.border[i] = static_cast<Border>(border[i]);
+        plan.border[i] = border_of(border[i]);
         plan.scale_in[i] = scale_in[i];
         plan.offset_in[i] = offset_in[i];
         plan.scale_out[i] = scale_out[i];
         plan.offset_out[i] = offset_out[i];
     }
     plan.crop = crop;
+    expect(kind >= 0 && kind <= static_cast<int>(LatticeKind::free_form), "Request: there is no such kind of lattice");
     plan.kind = static_cast<LatticeKind>(kind);
+    for (const int64_t size : lattice) expect(size >= 0, "Request: a side of the lattice is negative");
     std::copy(lattice.begin(), lattice.end(), request.lattice.size);
     request.fill = std::move(fill);
     request.reversed = reversed;
@@ -66,68 +77,70 @@ Request make_request(const std::vector<int>& interpolation, const PerAxis& param
     return request;
 }
 
-DType dtype_of(const Request& request, const nb::dlpack::dtype& dtype) {
-    if (dtype == nb::dtype<bool>()) return DType::boolean;
-    if (dtype == nb::dtype<uint8_t>()) return DType::u8;
-    if (dtype == nb::dtype<int8_t>()) return DType::i8;
-    if (dtype == nb::dtype<uint16_t>()) return request.bfloat16 ? DType::bf16 : DType::u16;
-    if (dtype == nb::dtype<int16_t>()) return DType::i16;
-    if (dtype == nb::dtype<uint32_t>()) return DType::u32;
-    if (dtype == nb::dtype<int32_t>()) return DType::i32;
-    if (dtype == nb::dtype<uint64_t>()) return DType::u64;
-    if (dtype == nb::dtype<int64_t>()) return DType::i64;
-    if (dtype == nb::dtype<float>()) return DType::f32;
-    if (dtype == nb::dtype<double>()) return DType::f64;
-    if (dtype.bits == 16 && dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Float)) return DType::f16;
-    if (dtype.bits == 16 && dtype.code == static_cast<uint8_t>(nb::dlpack::dtype_code::Bfloat)) return DType::bf16;
-    throw nb::type_error("the kernels take no arrays of this dtype");
+DType dtype_of(const Array& array) {
+    if (!array.dtype) throw nb::type_error("the kernels take no arrays of this dtype");
+    return *array.dtype;
 }
 
-void expect(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
+DType dtype_of(const Request& request, const Array& array) {
+    const DType dtype = dtype_of(array);
+    return dtype == DType::u16 && request.bfloat16 ? DType::bf16 : dtype;
+}
+
+// Whether the samples lie one after the other in memory, the last axis innermost.
+bool is_contiguous(const Array& array) {
+    int64_t step = 1;
+    for (int i = array.ndim - 1; i >= 0; --i) {
+        if (array.shape[i] != 1 && array.stride[i] != step) return array.size() == 0;
+        step *= array.shape[i];
+    }
+    return true;
+}
+
+void expect_plain(const Array& array, DType dtype, int ndim, const char* message) {
+    expect(array.ndim == ndim && dtype_of(array) == dtype && is_contiguous(array), message);
 }
 
 bool is_real(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 
 // (batch, channel, *spatial)
-template <class Array>
 Image image_of(const Request& request, const Array& array) {
     const int d = request.plan.ndim;
-    expect(static_cast<int>(array.ndim()) == 2 + d, "an image must have the axes (batch, channel, *spatial)");
+    expect(array.ndim == 2 + d, "an image must have the axes (batch, channel, *spatial)");
     Image image{};
-    image.data = const_cast<void*>(static_cast<const void*>(array.data()));
-    image.dtype = dtype_of(request, array.dtype());
-    image.batch = static_cast<int64_t>(array.shape(0));
-    image.channels = static_cast<int64_t>(array.shape(1));
-    image.batch_stride = array.stride(0);
-    image.channel_stride = array.stride(1);
+    image.data = array.data;
+    image.dtype = dtype_of(request, array);
+    image.batch = array.shape[0];
+    image.channels = array.shape[1];
+    image.batch_stride = array.stride[0];
+    image.channel_stride = array.stride[1];
     for (int i = 0; i < d; ++i) {
-        image.size[i] = static_cast<int64_t>(array.shape(2 + i));
-        image.stride[i] = array.stride(2 + i);
+        image.size[i] = array.shape[2 + i];
+        image.stride[i] = array.stride[2 + i];
         expect(image.size[i] < void_index, "a side of the image is too long");
+        expect(image.size[i] > 0 || request.plan.border[i] == Border::constant,
+               "an image without samples has none for its border to repeat");
     }
     return image;
 }
 
 // (batch, channel, z, y, x) or (batch, channel, z, y, x, component)
-template <class Array>
 Values values_of(const Request& request, const Array& array, int64_t batch, int64_t channels, bool components) {
-    expect(static_cast<int>(array.ndim()) == 5 + components, "values must have the axes (batch, channel, z, y, x)");
-    expect(static_cast<int64_t>(array.shape(0)) == batch && static_cast<int64_t>(array.shape(1)) == channels,
+    expect(array.ndim == 5 + components, "values must have the axes (batch, channel, z, y, x)");
+    expect(array.shape[0] == batch && array.shape[1] == channels,
            "values do not fit the batch and the channels of the call");
     Values values{};
-    values.data = const_cast<void*>(static_cast<const void*>(array.data()));
-    values.dtype = dtype_of(request, array.dtype());
-    values.batch_stride = array.stride(0);
-    values.channel_stride = array.stride(1);
+    values.data = array.data;
+    values.dtype = dtype_of(request, array);
+    values.batch_stride = array.stride[0];
+    values.channel_stride = array.stride[1];
     for (int i = 0; i < 3; ++i) {
-        expect(static_cast<int64_t>(array.shape(2 + i)) == request.lattice.size[i],
-               "values do not fit the lattice of the call");
-        values.stride[i] = array.stride(2 + i);
+        expect(array.shape[2 + i] == request.lattice.size[i], "values do not fit the lattice of the call");
+        values.stride[i] = array.stride[2 + i];
     }
     if (components) {
-        expect(static_cast<int>(array.shape(5)) == request.plan.ndim, "a gradient has one component a coordinate");
-        values.component_stride = array.stride(5);
+        expect(array.shape[5] == request.plan.ndim, "a gradient has one component a coordinate");
+        values.component_stride = array.stride[5];
     }
     return values;
 }
@@ -151,34 +164,33 @@ void reverse_matrix(Geometry& matrix, int d) {
 
 // given, displacement: (batch, z, y, x, d); affine: (batch, d, d + 1); projective: (batch, d + 1, d + 1); free-form:
 // (batch, *coefficients, d)
-template <class Array>
 Geometry geometry_of(const Request& request, const Array& array) {
     const int d = request.plan.ndim;
     const LatticeKind kind = request.plan.kind;
+    const bool matrix = is_matrix(kind);
+    const int axes = matrix ? 1 : is_field(kind) ? 3 : d;  // between the first and the last
+    expect(array.ndim == axes + 2 && array.shape[axes + 1] == (matrix ? d + 1 : d),
+           matrix ? "matrices must have the axes (batch, d, d + 1), or (batch, d + 1, d + 1) where they are projective"
+                  : "points must have the axes (batch, z, y, x, d), coefficients (batch, *size, d)");
     Geometry geometry{};
-    geometry.data = const_cast<void*>(static_cast<const void*>(array.data()));
-    geometry.dtype = dtype_of(request, array.dtype());
+    geometry.data = array.data;
+    geometry.dtype = dtype_of(request, array);
     expect(is_real(geometry.dtype), "a geometry must be float32 or float64");
-    geometry.batch = static_cast<int64_t>(array.shape(0));
-    geometry.batch_stride = array.stride(0);
-    geometry.component_stride = array.stride(array.ndim() - 1);
-    if (is_matrix(kind)) {
-        const int rows = kind == LatticeKind::affine ? d : d + 1;
-        expect(
-            array.ndim() == 3 && static_cast<int>(array.shape(1)) == rows && static_cast<int>(array.shape(2)) == d + 1,
-            "matrices must have the axes (batch, d, d + 1), or (batch, d + 1, d + 1) where they are projective");
-        geometry.row_stride = array.stride(1);
+    geometry.batch = array.shape[0];
+    geometry.batch_stride = array.stride[0];
+    geometry.component_stride = array.stride[axes + 1];
+    if (matrix) {
+        expect(array.shape[1] == (kind == LatticeKind::affine ? d : d + 1),
+               "a matrix has a row for each axis, and one more where it is projective");
+        geometry.row_stride = array.stride[1];
         geometry.last_row = d * geometry.row_stride;
         geometry.last_column = d * geometry.component_stride;
         if (request.reversed) reverse_matrix(geometry, d);
         return geometry;
     }
-    const int axes = is_field(kind) ? 3 : d;
-    expect(static_cast<int>(array.ndim()) == axes + 2 && static_cast<int>(array.shape(1 + axes)) == d,
-           "points must have the axes (batch, z, y, x, d), coefficients (batch, *size, d)");
     for (int i = 0; i < axes; ++i) {
-        const int64_t size = static_cast<int64_t>(array.shape(1 + i));
-        geometry.stride[i] = array.stride(1 + i);
+        const int64_t size = array.shape[1 + i];
+        geometry.stride[i] = array.stride[1 + i];
         if (is_field(kind)) {
             expect(size == request.lattice.size[i], "points do not fit the lattice of the call");
         } else {
@@ -189,6 +201,14 @@ Geometry geometry_of(const Request& request, const Array& array) {
     }
     if (request.reversed) reverse(geometry, d);
     return geometry;
+}
+
+// What has an entry for each of those of the call's geometry: its gradient, or its motion.
+Geometry alongside(const Request& request, const Array& array, const Geometry& geometry) {
+    const Geometry other = geometry_of(request, array);
+    expect(other.batch == geometry.batch && std::equal(other.size, other.size + max_ndim, geometry.size),
+           "a geometry's gradient or motion does not fit the geometry");
+    return other;
 }
 
 bool same_layout(const Image& one, const Image& other, int ndim) {
@@ -214,14 +234,14 @@ Call make_call(const Request& request, const Image& image, const Geometry& geome
 }
 
 // An array that a call is about to fill.
-void expect_writes(const Output& array) {
-    int64_t samples = 1, reach = 1;
-    for (size_t i = 0; i < array.ndim(); ++i) {
-        samples *= static_cast<int64_t>(array.shape(i));
-        reach += (static_cast<int64_t>(array.shape(i)) - 1) * array.stride(i);
-        if (array.stride(i) < 0) return;
+void expect_writes(const Array& array) {
+    int64_t reach = 1;
+    for (int i = 0; i < array.ndim; ++i) {
+        reach += (array.shape[i] - 1) * array.stride[i];
+        if (array.stride[i] < 0) return;
     }
-    if (reach == samples) prefer_large_pages(array.data(), samples * static_cast<int64_t>(array.itemsize()));
+    const int64_t samples = array.size();
+    if (reach == samples) prefer_large_pages(array.data, samples * size_of(dtype_of(array)));
 }
 
 void py_pull(const Request& request, const Input& image, const Input& geometry, const Output& out) {
@@ -267,8 +287,7 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
     }
     if (grad_geometry) {
         expect_writes(*grad_geometry);
-        call.grad_geometry = geometry_of(request, *grad_geometry);
-        expect(call.grad_geometry.batch == call.geometry.batch, "the geometry's gradient does not fit the geometry");
+        call.grad_geometry = alongside(request, *grad_geometry, call.geometry);
     }
     nb::gil_scoped_release release;
     backward(call);
@@ -283,10 +302,7 @@ Call make_moving_call(const Request& request, const Input& image, const Input& g
         call.image_dot = image_of(request, *image_dot);
         expect(same_layout(call.image_dot, call.image, request.plan.ndim), "an image must move in its own layout");
     }
-    if (geometry_dot) {
-        call.geometry_dot = geometry_of(request, *geometry_dot);
-        expect(call.geometry_dot.batch == call.geometry.batch, "a geometry's motion does not fit the geometry");
-    }
+    if (geometry_dot) call.geometry_dot = alongside(request, *geometry_dot, call.geometry);
     return call;
 }
 
@@ -308,23 +324,22 @@ void py_second(const Request& request, const Input& image, const Input& geometry
         expect(same_layout(call.grad_image, call.image, request.plan.ndim), "the image's gradient has another layout");
     }
     if (grad_geometry) {
-        call.grad_geometry = geometry_of(request, *grad_geometry);
-        expect(call.grad_geometry.batch == call.geometry.batch, "the geometry's gradient does not fit the geometry");
+        call.grad_geometry = alongside(request, *grad_geometry, call.geometry);
     }
     nb::gil_scoped_release release;
     second(call);
 }
 
 void py_normal(const Request& request, const Input& image, const Input& geometry, const Input& target,
-               const nb::ndarray<double, nb::device::cpu, nb::c_contig, nb::ndim<2>>& record) {
+               const Output& record) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     expect(is_matrix(request.plan.kind), "normal equations are those of matrices");
     call.values = values_of(request, target, call.batch, call.image.channels, false);
-    expect(static_cast<int64_t>(record.shape(0)) == call.batch &&
-               static_cast<int64_t>(record.shape(1)) == normal_record_size(request.plan),
+    expect_plain(record, DType::f64, 2, "a record must be of float64, (batch, moments), in C order");
+    expect(record.shape[0] == call.batch && record.shape[1] == normal_record_size(request.plan),
            "the record does not fit the call");
     nb::gil_scoped_release release;
-    normal(call, record.data());
+    normal(call, static_cast<double*>(record.data));
 }
 
 void py_winners(const Request& request, const Input& importance, const Input& geometry, const Output& best,
@@ -346,61 +361,60 @@ void py_winners(const Request& request, const Input& importance, const Input& ge
 }
 
 // A contiguous array (outer, n, inner).
-void py_solve(const nb::ndarray<nb::device::cpu, nb::c_contig, nb::ndim<3>>& data, int order, int border,
-              bool adjoint) {
-    const bool is_double = data.dtype() == nb::dtype<double>();
-    expect(is_double || data.dtype() == nb::dtype<float>(), "coefficients are float32 or float64");
+void py_solve(const Output& data, int order, int border, bool adjoint) {
+    expect(is_real(dtype_of(data)), "coefficients are float32 or float64");
+    expect_plain(data, dtype_of(data), 3, "coefficients must have the axes (outer, n, inner), in C order");
     expect(order >= 2 && order <= 5, "splines have an order of 2 to 5");
+    const Border rule = border_of(border);
     LinePass pass{};
-    pass.data = data.data();
-    pass.dtype = is_double ? DType::f64 : DType::f32;
-    pass.outer = static_cast<int64_t>(data.shape(0));
-    pass.n = static_cast<int64_t>(data.shape(1));
-    pass.inner = static_cast<int64_t>(data.shape(2));
+    pass.data = data.data;
+    pass.dtype = dtype_of(data);
+    pass.outer = data.shape[0];
+    pass.n = data.shape[1];
+    pass.inner = data.shape[2];
     nb::gil_scoped_release release;
     if (pass.n == 0) return;
-    const LineFilter filter = line_filter(order, static_cast<Border>(border), pass.n, adjoint);
+    const LineFilter filter = line_filter(order, rule, pass.n, adjoint);
     pass.filter = &filter;
     solve(pass);
 }
 
-// Arrays (outer, axis, inner) whose inner samples lie side by side.
-void py_resample(const Input& image, const nb::ndarray<nb::ro, const int64_t, nb::c_contig, nb::ndim<1>>& first,
-                 const nb::ndarray<nb::ro, const double, nb::c_contig, nb::ndim<2>>& weight, const Output& out) {
-    expect(image.ndim() == 3 && out.ndim() == 3, "arrays must have the axes (outer, axis, inner)");
-    const Request any{};
-    ResamplePass pass{};
-    pass.table.in_size = static_cast<int64_t>(image.shape(1));
-    pass.table.out_size = static_cast<int64_t>(out.shape(1));
-    pass.table.taps = static_cast<int64_t>(weight.shape(1));
-    pass.table.first = first.data();
-    pass.table.weight = weight.data();
-    pass.in = image.data();
-    pass.out = out.data();
-    pass.in_dtype = dtype_of(any, image.dtype());
-    pass.out_dtype = dtype_of(any, out.dtype());
-    const bool is_real = pass.in_dtype == DType::f32 || pass.in_dtype == DType::f64;
-    const bool to_real = pass.out_dtype == DType::f32 || pass.out_dtype == DType::f64;
-    expect(is_real || to_real || pass.in_dtype == pass.out_dtype,
-           "one of image and out must be float32 or float64, or both of one dtype");
-    pass.inner = static_cast<int64_t>(image.shape(2));
-    pass.in_outer = image.stride(0);
-    pass.out_outer = out.stride(0);
-    pass.in_step = image.stride(1);
-    pass.out_step = out.stride(1);
-    const bool side_by_side = pass.inner <= 1 || (image.stride(2) == 1 && out.stride(2) == 1);
-    expect(side_by_side && image.shape(0) == out.shape(0) && image.shape(2) == out.shape(2),
-           "the outer and inner axes of image and out must be alike, the inner one contiguous");
-    expect(static_cast<int64_t>(first.shape(0)) == pass.table.out_size &&
-               static_cast<int64_t>(weight.shape(0)) == pass.table.out_size,
+// A table of weights for an axis, whose taps with a weight lie on it.
+AxisTable table_of(const Array& first, const Array& weight, int64_t in_size, int64_t out_size) {
+    expect_plain(first, DType::i64, 1, "a table's first samples must be int64, (n), in C order");
+    expect_plain(weight, DType::f64, 2, "a table's weights must be float64, (n, taps), in C order");
+    expect(first.shape[0] == out_size && weight.shape[0] == out_size,
            "the table must have a row for each sample of the output");
-    for (int64_t i = 0; i < pass.table.out_size; ++i)
-        for (int64_t t = 0; t < pass.table.taps; ++t)
-            expect(pass.table.weight[i * pass.table.taps + t] == 0 ||
-                       (pass.table.first[i] + t >= 0 && pass.table.first[i] + t < pass.table.in_size),
+    const AxisTable table{in_size, out_size, static_cast<const int64_t*>(first.data),
+                          static_cast<const double*>(weight.data), weight.shape[1]};
+    for (int64_t i = 0; i < out_size; ++i)
+        for (int64_t t = 0; t < table.taps; ++t)
+            expect(table.weight[i * table.taps + t] == 0 || (table.first[i] >= -t && table.first[i] < in_size - t),
                    "the table reaches beyond the image");
+    return table;
+}
+
+// Arrays (outer, axis, inner) whose inner samples lie side by side.
+void py_resample(const Input& image, const Input& first, const Input& weight, const Output& out) {
+    expect(image.ndim == 3 && out.ndim == 3, "arrays must have the axes (outer, axis, inner)");
+    ResamplePass pass{};
+    pass.table = table_of(first, weight, image.shape[1], out.shape[1]);
+    pass.in = image.data;
+    pass.out = out.data;
+    pass.in_dtype = dtype_of(image);
+    pass.out_dtype = dtype_of(out);
+    expect(is_real(pass.in_dtype) || is_real(pass.out_dtype) || pass.in_dtype == pass.out_dtype,
+           "one of image and out must be float32 or float64, or both of one dtype");
+    pass.inner = image.shape[2];
+    pass.in_outer = image.stride[0];
+    pass.out_outer = out.stride[0];
+    pass.in_step = image.stride[1];
+    pass.out_step = out.stride[1];
+    const bool side_by_side = pass.inner <= 1 || (image.stride[2] == 1 && out.stride[2] == 1);
+    expect(side_by_side && image.shape[0] == out.shape[0] && image.shape[2] == out.shape[2],
+           "the outer and inner axes of image and out must be alike, the inner one contiguous");
     nb::gil_scoped_release release;
-    if (out.size() > 0) resample(pass, static_cast<int64_t>(image.shape(0)));
+    if (out.size() > 0) resample(pass, image.shape[0]);
 }
 
 std::vector<std::string> py_available_isas() {
@@ -415,6 +429,11 @@ void py_set_isa(const std::string& name) {
     for (const std::string& isa : py_available_isas()) known += (known.empty() ? "" : ", ") + isa;
     throw nb::value_error(
         ("PULLBACK_ISA: '" + name + "' is not available on this machine; choose one of " + known).c_str());
+}
+
+void py_set_num_threads(int count) {
+    expect(count > 0, "a call needs a thread");
+    set_thread_count(count);
 }
 
 }  // namespace
@@ -434,34 +453,36 @@ NB_MODULE(_native, m) {
             },
             "interpolation"_a, "parameter"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "reversed"_a, "lattice"_a,
             "scale_in"_a, "offset_in"_a, "scale_out"_a, "offset_out"_a, "bfloat16"_a);
-    m.def("pull", &py_pull, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
+    m.def("pull", &py_pull, "request"_a, "image"_a, "geometry"_a, "out"_a,
           "Write the values of `image` at the points of `geometry` to `out`.");
-    m.def("gradient", &py_gradient, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "out"_a.noconvert(),
+    m.def("gradient", &py_gradient, "request"_a, "image"_a, "geometry"_a, "out"_a,
           "Write the derivative of the values with respect to the coordinates to `out`.");
-    m.def("push", &py_push, "request"_a, "values"_a.noconvert(), "geometry"_a.noconvert(), "grad_image"_a.noconvert(),
+    m.def("push", &py_push, "request"_a, "values"_a, "geometry"_a, "grad_image"_a,
           "Write the transpose of `pull`, applied to `values`, to `grad_image`.");
-    m.def("vjp", &py_vjp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "cotangent"_a.noconvert(),
-          "grad_image"_a.none(), "grad_geometry"_a.none(),
+    m.def("vjp", &py_vjp, "request"_a, "image"_a, "geometry"_a, "cotangent"_a, "grad_image"_a.none(),
+          "grad_geometry"_a.none(),
           "Write the gradients in the image and in the geometry to `grad_image` and `grad_geometry`.");
-    m.def("jvp", &py_jvp, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "image_dot"_a.none(),
-          "geometry_dot"_a.none(), "out"_a.noconvert(), "Write how the values move with the image and the geometry.");
-    m.def("second", &py_second, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "image_dot"_a.none(),
-          "geometry_dot"_a.none(), "cotangent"_a.noconvert(), "grad_image"_a.none(), "grad_geometry"_a.none(),
+    m.def("jvp", &py_jvp, "request"_a, "image"_a, "geometry"_a, "image_dot"_a.none(), "geometry_dot"_a.none(), "out"_a,
+          "Write how the values move with the image and the geometry.");
+    m.def("second", &py_second, "request"_a, "image"_a, "geometry"_a, "image_dot"_a.none(), "geometry_dot"_a.none(),
+          "cotangent"_a, "grad_image"_a.none(), "grad_geometry"_a.none(),
           "Write the gradients of the inner product of `cotangent` and the result of jvp.");
-    m.def("normal", &py_normal, "request"_a, "image"_a.noconvert(), "geometry"_a.noconvert(), "target"_a.noconvert(),
-          "record"_a.noconvert(), "Write the moments of the residual of each batch entry, see normal.hpp.");
-    m.def("winners", &py_winners, "request"_a, "importance"_a.noconvert(), "geometry"_a.noconvert(),
-          "best"_a.noconvert(), "winner"_a.noconvert(),
+    m.def("normal", &py_normal, "request"_a, "image"_a, "geometry"_a, "target"_a, "record"_a,
+          "Write the moments of the residual of each batch entry, see normal.hpp.");
+    m.def("winners", &py_winners, "request"_a, "importance"_a, "geometry"_a, "best"_a, "winner"_a,
           "Write to `winner` which point reaches each sample with the largest importance, or -1; `best` is scratch.");
-    m.def("solve", &py_solve, "data"_a.noconvert(), "order"_a, "border"_a, "adjoint"_a,
+    m.def("solve", &py_solve, "data"_a, "order"_a, "border"_a, "adjoint"_a,
           "Make samples along the middle axis into spline coefficients, in place; or the transpose of that.");
-    m.def("resample", &py_resample, "image"_a.noconvert(), "first"_a.noconvert(), "weight"_a.noconvert(),
-          "out"_a.noconvert(), "Write weighted sums over the samples first[i] + t of the middle axis to `out`.");
+    m.def("resample", &py_resample, "image"_a, "first"_a, "weight"_a, "out"_a,
+          "Write weighted sums over the samples first[i] + t of the middle axis to `out`.");
     m.def("available_isas", &py_available_isas, "Instruction sets compiled in and supported here, best last.");
     m.def("isa", &active_isa, "The instruction set in use.");
     m.def("set_isa", &py_set_isa, "name"_a, "Choose the instruction set for all further calls.");
     m.def("num_threads", &thread_count, "How many threads a call may use.");
-    m.def("set_num_threads", &set_thread_count, "count"_a, "Set how many threads a call may use.");
+    m.def("set_num_threads", &py_set_num_threads, "count"_a, "Set how many threads a call may use.");
+    nb::dict dtypes;
+    for (int code = 0; code < dtype_count; ++code) dtypes[dtype_names[code]] = code;
+    m.attr("DTYPES") = dtypes;  // the codes of dtypes in arrays that are given as tuples
 
     if (const char* name = std::getenv("PULLBACK_ISA"))
         if (*name) py_set_isa(name);

@@ -1,7 +1,13 @@
-"""The compiled kernels, on arrays and CPU tensors in canonical form, as pullback.backends lays them out."""
+"""The compiled kernels, on arrays and CPU tensors in canonical form, as pullback.backends lays them out.
+
+An array is whatever has ``__dlpack__`` or a buffer; or a tuple (address, shape, strides in elements, dtype's code),
+which costs a tenth of a tensor's capsule, and whose memory the caller keeps.
+"""
 
 from collections.abc import Sequence
 from typing import Any
+
+DTYPES: dict[str, int]
 
 class Request:
     def __init__(
