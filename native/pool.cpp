@@ -1,5 +1,6 @@
 #include "pool.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -42,14 +43,15 @@ bool watch(Condition condition) {
 }
 
 struct Job {
-    const std::function<void(int64_t)>* task;
+    void (*call)(const void* task, int64_t i);
+    const void* task;
     int64_t count;
     int helpers_wanted;  // guarded by the mutex of the pool
     std::atomic<int> helpers_inside{0};
     std::atomic<int64_t> next{0};
 
     void run() {
-        for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) (*task)(i);
+        for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) call(task, i);
     }
 };
 
@@ -152,19 +154,17 @@ int thread_count() { return configured_threads().load(); }
 
 void set_thread_count(int count) { configured_threads().store(count); }
 
-void parallel_for(int64_t count, int64_t work, const std::function<void(int64_t)>& task) {
+int threads_worth(int64_t count, int64_t work) {
     const int64_t worth = work / work_worth_a_thread + 1;
-    int64_t threads = thread_count();
-    if (threads > count) threads = count;
-    if (threads > worth) threads = worth;
-    if (threads <= 1) {
-        for (int64_t i = 0; i < count; ++i) task(i);
-        return;
-    }
+    return static_cast<int>(std::min<int64_t>({thread_count(), count, worth}));
+}
+
+void run_on_threads(int threads, int64_t count, void (*run)(const void* task, int64_t i), const void* task) {
     Job job;
-    job.task = &task;
+    job.call = run;
+    job.task = task;
     job.count = count;
-    the_pool().run(job, static_cast<int>(threads) - 1);
+    the_pool().run(job, threads - 1);
 }
 
 }  // namespace pullback

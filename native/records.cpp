@@ -14,7 +14,7 @@ void finish_matrix(const Call& call, int64_t m, const double* record) {
     const int D = plan.ndim, rows = plan.kind == LatticeKind::projective ? D + 1 : D;
     C* matrix = static_cast<C*>(call.grad_geometry.data) + m * call.grad_geometry.batch_stride;
     for (int r = 0; r < rows; ++r) {
-        double moment[max_ndim + 1];
+        double moment[max_ndim + 1] = {};
         for (int e = 0; e <= D; ++e) {
             moment[e] = (r < D ? plan.scale_in[r] : 1) * record[r * (D + 1) + e];
             for (int d = 0; r == D && d < D; ++d) moment[e] += plan.offset_in[d] * record[d * (D + 1) + e];
