@@ -1,3 +1,3 @@
-"""Fixtures that several test files share."""
+"""Fixtures and marks that several test files share."""
 
-pytest_plugins = ["browser", "command_line"]
+pytest_plugins = ["browser", "command_line", "covering", "pytester"]
