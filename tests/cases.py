@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from pullback import _reference
-from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES, Lattice, frame_of, make_plan
+from pullback import _plan, _reference
+from pullback._plan import LATTICES, Lattice, Plan, frame_of, is_reversed, make_plan, per_axis
 
-MODES = [
-    (interpolation, border, extent)
-    for interpolation in INTERPOLATIONS
-    if interpolation != "label"  # of integers alone: tests/test_labels.py
-    for border in BORDERS
-    for extent in ("blend", "crop")
-]
-# One kernel of each number of taps: for tests of what does not depend on the weights themselves.
-KINDS_OF_KERNEL = ("nearest", "linear", "cubic", "lanczos3", "bspline4")
-FEW_MODES = [mode for mode in MODES if mode[0] in KINDS_OF_KERNEL]
-NDIMS = (1, 2, 3)
-KINDS = tuple(LATTICES)
+BORDERS = list(_plan.BORDERS)
+SUMS = [name for name in _plan.INTERPOLATIONS if name != "label"]  # labels choose: conformance/test_choices.py
+EXTENTS = ["blend", "crop"]
+NDIMS = [1, 2, 3]
+KINDS = list(LATTICES)
+FRAMES = ["index", "centered", "normalized", "normalized-corners"]
+# Batch entries of image and geometry.
+BATCHES = {"own": (2, 2), "shared-image": (1, 3), "shared-geometry": (3, 1), "one": (1, 1)}
 NEAR = 2e-5  # positions in single precision are off by less, on images of this size
-SHAPES = {1: (13,), 2: (7, 9), 3: (4, 5, 6)}
+MOST_SIDES = {1: 40, 2: 13, 3: 7}
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,12 @@ class Case:
     image: np.ndarray
     geometry: np.ndarray
     lattice: Lattice
-    plan: object
+    plan: Plan
 
-    def reference(self):
-        return _reference.pull(self.image, self.geometry, self.lattice, self.plan)
+    @property
+    def values_shape(self) -> tuple[int, ...]:
+        """Shape of the values, (B, C, *lattice)."""
+        return (max(len(self.image), len(self.geometry)), self.image.shape[1], *self.lattice.shape)
 
 
 def off_knots(x: np.ndarray) -> np.ndarray:
@@ -67,10 +66,32 @@ def generating(kind, random, lattice, in_shape, count, dtype=np.float64):
             geometry = random.uniform(-0.5, 0.5, (count, *controls, d)) * extent
         geometry = geometry.astype(dtype)
         x = 2 * _reference.coordinates(geometry, lattice)
-        if np.nanmin(np.abs(x - np.rint(x)), initial=1) >= near and np.nanmax(np.abs(x), initial=0) < 10 * max(
-            *size, *lattice.shape
-        ):
+        off = np.abs(x - np.rint(x))[..., scale > 0]  # all points lie on the sample of an axis without extent
+        if np.nanmin(off, initial=1) >= near and np.nanmax(np.abs(x), initial=0) < 10 * max(*size, *lattice.shape):
             return geometry
+
+
+def samples(random, shape, dtype) -> np.ndarray:
+    """Return numbers of a dtype: in [0, 1), or integers of all that it has, but for the last digits of double ones."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "c":
+        return (random.uniform(0, 1, shape) + 1j * random.uniform(0, 1, shape)).astype(dtype)
+    if dtype.kind == "b":
+        return random.random(shape) < 0.5
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return random.integers(max(info.min, -(2**40)), min(info.max, 2**40), shape, dtype, endpoint=True)
+    return random.uniform(0, 1, shape).astype(dtype)
+
+
+def sides(random, ndim) -> tuple[int, ...]:
+    """Return the sides of an image: short ones more often than by chance."""
+    return tuple(int(n) for n in random.choice([1, 2, *range(3, MOST_SIDES[ndim])], ndim))
+
+
+def lattice_sides(random, axes, count) -> tuple[int, ...]:
+    """Return sides of about `count` points in all."""
+    return tuple(max(1, int(n)) for n in random.uniform(0.7, 1.5, axes) * count ** (1 / axes))
 
 
 def make(
@@ -82,31 +103,36 @@ def make(
     batch=(2, 2),
     channels=2,
     shape=None,
-    points=None,
+    points: Any = 40,
     dtype=np.float32,
     coordinate_dtype=np.float64,
-    fill=0.5,
+    fill: Any = 0.5,
     reach=1.6,
     seed=0,
 ) -> Case:
-    """Return a case with random numbers; about a third of its points lie outside the image, and none at a knot."""
+    """Return a case with random numbers; about a third of its points lie outside the image, and none at a knot.
+
+    Sides are random where `shape` is None, and where `points` is no tuple, but a number of points.
+    """
     random = np.random.default_rng(seed)
-    shape = SHAPES[ndim] if shape is None else shape
+    shape = sides(random, ndim) if shape is None else tuple(shape)
     interpolation, border, extent = mode
-    spread = lambda value: (value,) * ndim if isinstance(value, str) else tuple(value)  # noqa: E731
-    plan = make_plan(spread(interpolation), spread(border), extent, (float(fill),))
+    fills = tuple(fill) if isinstance(fill, tuple | list) else (fill,)
+    plan = make_plan(per_axis(interpolation, ndim), per_axis(border, ndim), extent, fills)
+    if not isinstance(points, tuple):
+        axes = int(random.integers(1, 4)) if kind == "given" else ndim
+        points = lattice_sides(random, axes, points)
     images, geometries = batch
-    image = random.uniform(0, 255, (images, channels, *shape))
-    image = np.rint(image).astype(np.uint8) if dtype == np.uint8 else (image / 255).astype(dtype)
-    size = np.array(shape)
-    if kind == "given":
-        points = (6, 11) if points is None else points
-        x = off_knots((random.uniform(-0.5, 0.5, (geometries, *points, ndim)) * reach + 0.5) * (size - 1))
-        frame_in = frame_of(frame, shape)
-        geometry = (x - np.array(frame_in.offset)) / np.array(frame_in.scale)
-        lattice = Lattice(LATTICES["given"], tuple(points), frame_in, frame_in)
-    else:
-        points = tuple(n + 3 for n in shape) if points is None else points
-        lattice = Lattice(LATTICES[kind], tuple(points), frame_of(frame, shape), frame_of(frame, tuple(points)))
-        geometry = generating(kind, random, lattice, shape, geometries, coordinate_dtype)
+    image = samples(random, (images, channels, *shape), dtype)
+    frame_in = frame_of(frame, shape)
+    frame_out = frame_in if kind == "given" else frame_of(frame, points, output=True)
+    lattice = Lattice(LATTICES[kind], points, frame_in, frame_out, is_reversed(frame))
+    if kind != "given":
+        return Case(image, generating(kind, random, lattice, shape, geometries, coordinate_dtype), lattice, plan)
+    x = off_knots(
+        (random.uniform(-0.5, 0.5, (geometries, *points, ndim)) * reach + 0.5) * np.maximum(np.array(shape) - 1, 1)
+    )
+    scale, offset = np.array(frame_in.scale), np.array(frame_in.offset)
+    geometry = (x - offset) / np.where(scale > 0, scale, 1)
+    geometry = geometry[..., ::-1] if lattice.reversed else geometry
     return Case(image, geometry.astype(coordinate_dtype), lattice, plan)

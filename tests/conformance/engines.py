@@ -1,0 +1,247 @@
+"""The backends as the suite sees them: cases or NumPy arrays in, NumPy arrays out, and new memory full of NaN.
+
+A new backend is one more entry of :data:`ENGINES`, and of :data:`TWICE` if it has a second order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+from cases import Case
+from memory import ONES, fresh_memory
+
+from pullback import _native, _reference
+from pullback._plan import Plan
+from pullback.backends import composite
+from pullback.backends import numpy as numpy_backend
+from pullback.backends import torch as torch_backend
+
+Array = np.ndarray
+Both = tuple[Array, Array]
+
+
+class Engine:
+    """A backend of NumPy arrays, on one of its instruction sets."""
+
+    def __init__(self, backend: Any, isa: str | None = None) -> None:
+        self.backend, self.isa = backend, isa
+
+    def pull(self, case: Case, dtype: Any = None) -> Array:
+        with self._ready():
+            return self.backend.pull(case.image, *reads(case), np.dtype(dtype or case.image.dtype))
+
+    def pull_into(self, case: Case, out: Array) -> Array:
+        with self._ready():
+            return self.backend.pull(case.image, *reads(case), out=out)
+
+    def gradient(self, case: Case) -> Array:
+        with self._ready():
+            return self.backend.gradient(case.image, *reads(case))
+
+    def push(self, case: Case, values: Array) -> Array:
+        with self._ready():
+            return self.backend.push(values, *reads(case), case.image.shape)
+
+    def vjp(self, case: Case, grad: Array) -> Both:
+        with self._ready():
+            return self.backend.vjp(case.image, case.geometry, grad, case.lattice, case.plan)
+
+    def prefilter(self, image: Array, plan: Plan, adjoint: bool = False) -> Array:
+        with self._ready():
+            return self.backend.prefilter(image, plan, adjoint)
+
+    def resample(self, image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
+        with self._ready():
+            return self.backend.resample(image, axis, first, weight, np.dtype(dtype))
+
+    def winners(self, case: Case, importance: Array) -> Array:
+        with self._ready():
+            return self.backend.winners(importance, *reads(case), case.image.shape[2:])
+
+    @contextlib.contextmanager
+    def _ready(self) -> Iterator[None]:
+        """Choose the instruction set, and poison what the backend allocates."""
+        before = _native.isa()
+        _native.set_isa(self.isa or before)
+        try:
+            with self.poisoned():
+                yield
+        finally:
+            _native.set_isa(before)
+
+    def poisoned(self) -> Any:
+        return fresh_memory(ONES)
+
+
+class Differentiable(Engine):
+    """A backend of tensors, whose derivatives are autograd's, to the second order."""
+
+    def __init__(self, backend: Any, isa: str | None = None, device: str = "cpu") -> None:
+        super().__init__(backend, isa)
+        self.device = device
+
+    def pull(self, case: Case, dtype: Any = None) -> Array:
+        with self._ready():
+            return to_numpy(self._pull(case, *self._tensors(case), dtype))
+
+    def gradient(self, case: Case) -> Array:
+        with self._ready():
+            image, geometry = self._tensors(case)
+            return to_numpy(self.backend.gradient(image, geometry, case.lattice, case.plan))
+
+    def push(self, case: Case, values: Array) -> Array:
+        with self._ready():
+            _, geometry = self._tensors(case)
+            return to_numpy(
+                self.backend.push(self._tensor(values), geometry, case.lattice, case.plan, case.image.shape)
+            )
+
+    def vjp(self, case: Case, grad: Array) -> Both:
+        with self._ready():
+            leaves = [tensor.requires_grad_() for tensor in self._tensors(case)]
+            values = self._pull(case, *leaves)
+            on_image, on_geometry = torch.autograd.grad(values, leaves, self._tensor(grad), materialize_grads=True)
+            return to_numpy(on_image), to_numpy(on_geometry)
+
+    def jvp(self, case: Case, image_dot: Array, geometry_dot: Array) -> Array:
+        """Return how values move with the image and the geometry, in forward mode."""
+        with self._ready():
+            dots = self._tensor(image_dot), self._tensor(geometry_dot)
+            return to_numpy(torch.func.jvp(lambda f, g: self._pull(case, f, g), self._tensors(case), dots)[1])
+
+    def second(self, case: Case, image_dot: Array, geometry_dot: Array, grad: Array) -> tuple[Array, Array, Array]:
+        """Return the gradients of ``(grad * jvp).sum()`` in image, geometry and `grad`: of the inner product of vjp."""
+        with self._ready():
+            leaves = [tensor.requires_grad_() for tensor in (*self._tensors(case), self._tensor(grad))]
+            image, geometry, cotangent = leaves
+            values = self._pull(case, image, geometry)
+            first = torch.autograd.grad(values, (image, geometry), cotangent, create_graph=True, materialize_grads=True)
+            dots = self._tensor(image_dot), self._tensor(geometry_dot)
+            along = sum((one * dot.conj()).real.sum() for one, dot in zip(first, dots, strict=True))
+            on_image, on_geometry, on_grad = torch.autograd.grad(along, leaves, materialize_grads=True)
+            return to_numpy(on_image), to_numpy(on_geometry), to_numpy(on_grad)
+
+    def prefilter(self, image: Array, plan: Plan, adjoint: bool = False) -> Array:
+        with self._ready():
+            return to_numpy(self.backend.prefilter(self._tensor(image), plan, adjoint))
+
+    def resample(self, image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
+        with self._ready():
+            return to_numpy(self._resample(self._tensor(image), axis, first, weight, torch_dtype(dtype)))
+
+    def winners(self, case: Case, importance: Array) -> Array:
+        with self._ready():
+            _, geometry = self._tensors(case)
+            shape = case.image.shape[2:]
+            return to_numpy(self.backend.winners(self._tensor(importance), geometry, case.lattice, case.plan, shape))
+
+    def _pull(self, case: Case, image: torch.Tensor, geometry: torch.Tensor, dtype: Any = None) -> torch.Tensor:
+        dtype = torch_dtype(dtype or case.image.dtype)
+        return self.backend.pull(image, geometry, case.lattice, case.plan, dtype)
+
+    def _resample(self, image: torch.Tensor, axis: int, first: Array, weight: Array, dtype: Any) -> torch.Tensor:
+        return self.backend.resample(image, axis, first, weight, dtype)
+
+    def _tensor(self, array: Array) -> torch.Tensor:
+        return to_tensor(array).to(self.device)
+
+    def _tensors(self, case: Case) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._tensor(case.image), self._tensor(case.geometry)
+
+    @contextlib.contextmanager
+    def poisoned(self) -> Iterator[None]:
+        """Let PyTorch fill what it allocates with NaN, or the largest integer, as it does in deterministic mode."""
+        assert torch.utils.deterministic.fill_uninitialized_memory
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(False)
+
+
+class Composite(Differentiable):
+    """Plain operations on tensors, which take no dtype of the result."""
+
+    def _pull(self, case: Case, image: torch.Tensor, geometry: torch.Tensor, dtype: Any = None) -> torch.Tensor:
+        dtype = torch_dtype(dtype or case.image.dtype)
+        if dtype != image.dtype:
+            image = image.to(torch_backend.sum_dtype(image.dtype))
+        return composite.cast(composite.pull(image, geometry, case.lattice, case.plan), dtype)
+
+    def _resample(self, image: torch.Tensor, axis: int, first: Array, weight: Array, dtype: Any) -> torch.Tensor:
+        table = torch.from_numpy(first), torch.from_numpy(weight)
+        return composite.cast(composite.resample(image, axis, *table), dtype)
+
+
+def reads(case: Case) -> tuple[Any, ...]:
+    return case.geometry, case.lattice, case.plan
+
+
+def torch_dtype(dtype: Any) -> torch.dtype:
+    return getattr(torch, np.dtype(dtype).name)
+
+
+def to_tensor(array: Array) -> torch.Tensor:
+    """Return a tensor on the memory of an array, or of a copy where a tensor cannot have its layout."""
+    if any(stride < 0 for stride in array.strides) or not array.flags.writeable:
+        array = array.copy()
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    tensor = tensor.detach().resolve_conj().cpu()
+    if tensor.dtype == torch.bfloat16:
+        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+ISAS = _native.available_isas()
+TWICE: dict[str, Differentiable] = {
+    **{f"torch-{isa}": Differentiable(torch_backend, isa) for isa in ISAS},
+    "composite": Composite(composite),
+}
+ENGINES: dict[str, Engine] = {
+    **{f"numpy-{isa}": Engine(numpy_backend, isa) for isa in ISAS},
+    "torch": TWICE[f"torch-{ISAS[-1]}"],
+    "composite": TWICE["composite"],
+}
+
+
+class Reference:
+    """The truth, asked in the same way."""
+
+    def pull(self, case: Case) -> Array:
+        return _reference.pull(case.image, *reads(case))
+
+    def gradient(self, case: Case) -> Array:
+        return _reference.gradient(case.image, *reads(case))
+
+    def push(self, case: Case, values: Array) -> Array:
+        return _reference.push(values, *reads(case), case.image.shape)
+
+    def vjp(self, case: Case, grad: Array) -> Both:
+        return _reference.pull_vjp(case.image, case.geometry, grad, case.lattice, case.plan)
+
+    def winners(self, case: Case, importance: Array) -> Array:
+        return _reference.winners(importance, *reads(case), case.image.shape[2:])
+
+    def second(self, case: Case, image_dot: Array, geometry_dot: Array, grad: Array, h: float) -> tuple[Array, ...]:
+        """Return how :meth:`vjp` and the values move with image and geometry: central differences of step `h`."""
+        ahead, behind = (
+            replace(case, image=case.image + s * image_dot, geometry=case.geometry + s * geometry_dot) for s in (h, -h)
+        )
+        pairs = zip(
+            (*self.vjp(ahead, grad), self.pull(ahead)), (*self.vjp(behind, grad), self.pull(behind)), strict=True
+        )
+        return tuple((one - other) / (2 * h) for one, other in pairs)
+
+
+REFERENCE = Reference()

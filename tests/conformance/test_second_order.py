@@ -1,0 +1,108 @@
+"""Forward mode and the second order are the differences of what the reference gives to the first."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cases import BATCHES, BORDERS, EXTENTS, KINDS, NDIMS, SUMS, make
+from covering import covered
+from engines import REFERENCE, TWICE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pullback import _reference
+
+STEP = 5e-6  # a unit of motion moves no point by more than a sample, so that this moves none over a knot (cases.NEAR)
+# A central difference is off by STEP**2 times a third derivative of up to 1e3, by roundings of 1e-13 over STEP.
+TOLERANCE = 1e-7
+
+
+def motions(case, seed):
+    """Return how image and geometry move, and a cotangent of the values."""
+    random = np.random.default_rng(seed + 1)
+    image_dot, geometry_dot, grad = (
+        random.uniform(-1, 1, shape) for shape in (case.image.shape, case.geometry.shape, case.values_shape)
+    )
+    x, near = (_reference.coordinates(case.geometry + h * geometry_dot, case.lattice) for h in (0, 1e-7))
+    return image_dot, geometry_dot / max(1, 1e7 * np.nanmax(np.abs(near - x), initial=0)), grad
+
+
+def hold(engine, case, seed):
+    image_dot, geometry_dot, grad = motions(case, seed)
+    on_image, on_geometry, on_values = REFERENCE.second(case, image_dot, geometry_dot, grad, STEP)
+    found = engine.second(case, image_dot, geometry_dot, grad)
+    for name, ours, theirs in zip(
+        ("on image", "on geometry", "on grad", "jvp"),
+        (*found, engine.jvp(case, image_dot, geometry_dot)),
+        (on_image, on_geometry, on_values, on_values),
+        strict=True,
+    ):
+        scale = max(1, np.abs(theirs).max(initial=0))
+        np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=TOLERANCE, err_msg=name)
+
+
+@covered(
+    engine=TWICE,
+    interpolation=SUMS,
+    border=BORDERS,
+    extent=EXTENTS,
+    ndim=NDIMS,
+    kind=KINDS,
+    batch=BATCHES,
+    strength=2,
+)
+def test_every_mode(engine, interpolation, border, extent, ndim, kind, batch, seed):
+    mode, options = (interpolation, border, extent), dict(batch=batch, dtype=np.float64, points=20, seed=seed)
+    hold(engine, make(ndim, mode, kind=kind, frame="centered", fill=(0.5, -1.5), **options), seed)
+
+
+@covered(engine=TWICE, kind=KINDS, ndim=NDIMS, border=["constant", "wrap"], batch=BATCHES, points=[20, 600])
+def test_every_kind(engine, kind, ndim, border, batch, points, seed):
+    interpolation = ("linear", "cubic", "bspline3")[seed % 3]
+    options = dict(batch=batch, dtype=np.float64, points=points, seed=seed)
+    hold(engine, make(ndim, (interpolation, border, "blend"), kind=kind, **options), seed)
+
+
+@pytest.mark.parametrize("engine", TWICE)
+@settings(max_examples=15, deadline=None)
+@given(
+    data=st.data(),
+    ndim=st.sampled_from(NDIMS),
+    kind=st.sampled_from(KINDS),
+    extent=st.sampled_from(EXTENTS),
+    seed=st.integers(0, 10**6),
+)
+def test_any_shape_and_any_mixture(engine, data, ndim, kind, extent, seed):
+    mode = *(tuple(data.draw(st.sampled_from(names)) for _ in range(ndim)) for names in (SUMS, BORDERS)), extent
+    shape, points = (tuple(data.draw(st.integers(1, 6)) for _ in range(ndim)) for _ in range(2))
+    hold(TWICE[engine], make(ndim, mode, kind=kind, shape=shape, points=points, dtype=np.float64, seed=seed), seed)
+
+
+@covered(engine=TWICE, still=["image", "geometry"], kind=KINDS, dtype=[np.float64, np.complex128])
+def test_what_does_not_move(engine, still, kind, dtype, seed):
+    """A motion of zero is no motion, and complex images are two real ones."""
+    case = make(2, ("cubic", "reflect", "blend"), kind=kind, dtype=dtype, points=20, seed=seed)
+    image_dot, geometry_dot, grad = motions(case, seed)
+    if dtype == np.complex128:
+        image_dot, grad = image_dot * (1 - 2j), grad * (0.5 + 1j)
+    image_dot, geometry_dot = image_dot * (still != "image"), geometry_dot * (still != "geometry")
+    wanted = REFERENCE.second(case, image_dot, geometry_dot, grad, STEP)
+    for ours, theirs in zip(engine.second(case, image_dot, geometry_dot, grad), wanted, strict=True):
+        scale = max(1, np.abs(theirs).max(initial=0))
+        np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("engine", TWICE)
+@pytest.mark.parametrize("interpolation", ["lanczos2", "lanczos3", "lanczos4", "bspline3", "bspline4", "bspline5"])
+def test_second_derivatives_are_continuous_from_the_right_at_samples(engine, interpolation):
+    """Where a quotient of sines has lost all digits, and beside it."""
+    case = make(
+        1, (interpolation, "constant", "blend"), batch=(1, 1), channels=1, shape=(12,), points=(5,), dtype=np.float64
+    )
+    x = 5 + np.array([0.0, 1e-12, 1e-9, 1e-6, 1 - 1e-9])
+    case = replace(case, geometry=x[None, :, None])
+    still, unit = np.zeros_like(case.image), np.ones_like(case.geometry)
+    _, curvature, slope = TWICE[engine].second(case, still, unit, np.ones(case.values_shape))
+    np.testing.assert_allclose(slope[0, 0], REFERENCE.gradient(case)[0, 0, :, 0], rtol=1e-12, atol=1e-12)
+    # Third derivatives of up to 100, times 1e-6.
+    np.testing.assert_allclose(curvature[0, 1:4, 0], np.full(3, curvature[0, 0, 0]), rtol=0, atol=1e-4)
