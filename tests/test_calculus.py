@@ -16,20 +16,6 @@ from pullback.backends import torch as backend  # noqa: E402
 from pullback.backends.torch import calculus  # noqa: E402
 from pullback.backends.torch.operators import reading_of  # noqa: E402
 
-SMOOTH = (
-    "linear",
-    "cubic",
-    "mitchell",
-    "lanczos2",
-    "lanczos3",
-    "lanczos4",
-    "bspline2",
-    "bspline3",
-    "bspline4",
-    "bspline5",
-)
-BATCHES = {1: (2, 2), 2: (1, 2), 3: (2, 1)}
-
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_ndim = pytest.mark.parametrize("ndim", NDIMS)
 
@@ -64,25 +50,6 @@ def hold_against_composite(case):
         torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-10)
 
 
-@every_kind
-@every_ndim
-@pytest.mark.parametrize(
-    "mode", [("linear", "constant", "blend"), ("cubic", "reflect", "blend"), ("linear", "wrap", "crop")]
-)
-def test_second_order(mode, ndim, kind):
-    hold_against_composite(
-        make(ndim, mode, kind=kind, dtype=np.float64, points=(5,) * (ndim - 1) + (7,), batch=BATCHES[ndim])
-    )
-
-
-@pytest.mark.parametrize("interpolation", SMOOTH)
-@pytest.mark.parametrize("border", ["constant", "edge", "reflect", "symmetric", "wrap"])
-@pytest.mark.parametrize("extent", ["blend", "crop"])
-@pytest.mark.parametrize("ndim", [1, 2])
-def test_second_order_of_every_mode(interpolation, border, extent, ndim):
-    hold_against_composite(make(ndim, (interpolation, border, extent), dtype=np.float64, points=(6,)))
-
-
 def test_second_order_of_whole_blocks_and_few_threads():
     case = make(2, kind="affine", batch=(1, 1), channels=1, dtype=np.float64, shape=(40, 50), points=(60, 70))
     hold_against_composite(case)
@@ -95,26 +62,6 @@ def test_second_order_of_whole_blocks_and_few_threads():
         pb.set_num_threads(before)
     for others in found[1:]:
         assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
-
-
-@every_kind
-@pytest.mark.parametrize("interpolation", ["linear", "bspline3"])
-def test_gradgradcheck(interpolation, kind):
-    case = make(2, (interpolation, "constant", "blend"), kind=kind, dtype=np.float64, points=(3, 4), channels=1)
-    assert torch.autograd.gradgradcheck(native(case), tensors(case), eps=1e-7, atol=1e-4, rtol=1e-4)
-
-
-@every_kind
-@every_ndim
-@pytest.mark.parametrize("interpolation", ["linear", "lanczos3"])
-def test_forward_mode_is_the_finite_difference(interpolation, ndim, kind):
-    case = make(ndim, (interpolation, "reflect", "blend"), kind=kind, dtype=np.float64, points=(5,) * ndim)
-    pull, (f, g) = native(case), (t.detach() for t in tensors(case))
-    f_dot, g_dot = torch.randn_like(f), torch.randn_like(g) / 100
-    _, moved = torch.func.jvp(pull, (f, g), (f_dot, g_dot))
-    h = 1e-5
-    difference = (pull(f + h * f_dot, g + h * g_dot) - pull(f - h * f_dot, g - h * g_dot)) / (2 * h)
-    torch.testing.assert_close(moved, difference, rtol=1e-5, atol=1e-5)
 
 
 @every_kind
@@ -240,24 +187,6 @@ def test_inputs_of_any_layout(layout):
         strict=True,
     ):
         torch.testing.assert_close(ours, theirs)
-
-
-def test_complex_images():
-    image = torch.randn(1, 7, 9, dtype=torch.complex128)
-    matrix = torch.eye(2, 3, dtype=torch.float64) + 0.1
-
-    def derivatives(warp):
-        f, m = image.clone().requires_grad_(), matrix.clone().requires_grad_()
-        value = warp(f, m).abs().square().sum()
-        first = torch.autograd.grad(value, (f, m), create_graph=True)
-        return torch.autograd.grad(first[0].abs().square().sum() + first[1].square().sum(), (f, m))
-
-    ours = derivatives(lambda f, m: pb.warp(f, pb.Affine(m), interpolation="cubic"))
-    parts = derivatives(
-        lambda f, m: torch.complex(*(pb.warp(part, pb.Affine(m), interpolation="cubic") for part in (f.real, f.imag)))
-    )
-    for one, other in zip(ours, parts, strict=True):
-        torch.testing.assert_close(one, other)
 
 
 def test_opcheck_of_what_has_no_geometry_to_differentiate():

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from cases import make
 
 import pullback as pb
+from pullback.backends import numpy as backend
 
 SHAPES = {1: (37,), 2: (19, 70), 3: (5, 11, 13)}
 every_ndim = pytest.mark.parametrize("ndim", [1, 2, 3])
@@ -86,6 +88,28 @@ def test_positions_on_a_long_axis(step, dtype):
     inside = (x >= 0) & (x <= side - 1) & (np.floor(x) % 97 != 96)
     assert inside.sum() > 0.9 * min(n, side / abs(step))
     np.testing.assert_allclose(values[inside], (x % 97)[inside], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [1000, 100_000])
+@pytest.mark.parametrize("kind", ["projective", "displacement"])
+def test_positions_far_out(side, kind):
+    """Off by less than 1e-4 of a pixel, on a ramp whose steps single precision tells apart."""
+    image = np.broadcast_to((np.arange(side) % 97).astype(np.float32), (2, side))[None, None]
+    n = 5000
+    case = make(2, kind=kind, batch=(1, 1), channels=1, shape=(2, side), points=(1, n))
+    x = np.arange(n)
+    if kind == "projective":
+        start = max(side - 0.9 * n, 0) + 0.3
+        geometry = np.array([[[1.0, 0, 0], [0, 0.83, start], [0, 1e-6, 1]]])
+        wanted = (0.83 * x + start) / (1 + 1e-6 * x)
+    else:
+        u = np.random.default_rng(0).uniform(-300, 300, n).astype(np.float32).astype(np.float64)
+        geometry = np.stack([np.zeros(n), u], axis=-1)[None, None]
+        wanted = x + u
+    values = backend.pull(image, geometry, case.lattice, case.plan, np.float32)[0, 0, 0]
+    inside = (wanted > 0) & (wanted < side - 1) & (np.floor(wanted - 0.01) % 97 < 95)
+    assert inside.sum() > 0.1 * n
+    np.testing.assert_allclose(values[inside], (wanted % 97)[inside], rtol=0, atol=1e-4)
 
 
 def test_positions_on_many_short_rows():

@@ -5,7 +5,8 @@ import threading
 
 import numpy as np
 import pytest
-from cases import make
+from cases import BORDERS, EXTENTS, make
+from covering import covered
 
 import pullback as pb
 from pullback.backends import numpy as backend
@@ -23,12 +24,11 @@ SPLITS = {
     "shared-geometry": dict(kind="affine", batch=(6, 1), channels=2, shape=(40, 50), points=(90, 110)),
     "short-line": dict(kind="given", batch=(1, 1), channels=1, shape=(9,), points=(900,)),
     "long-line": dict(kind="affine", batch=(1, 1), channels=1, shape=(30000,), points=(40000,)),
+    "projective": dict(kind="projective", batch=(1, 3), shape=(120, 90), points=(190, 210)),
+    "displacement": dict(kind="displacement", batch=(3, 1), shape=(120, 90), points=(190, 210)),
+    "free-form": dict(kind="free-form", batch=(5, 5), shape=(120, 90), points=(190, 210)),
     "volume": dict(kind="given", batch=(1, 1), channels=1, shape=(21, 20, 22), points=(30, 31, 32)),
 }
-MODES = [
-    *(("linear", "constant", "blend"), ("linear", "reflect", "blend"), ("nearest", "wrap", "crop")),
-    *(("cubic", "edge", "blend"), ("lanczos3", "symmetric", "blend"), ("bspline5", "constant", "crop")),
-]
 
 
 @pytest.fixture
@@ -52,10 +52,15 @@ def everything(case):
     }
 
 
-@pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("mode", MODES, ids="-".join)
-def test_same_bits(threads, split, mode):
-    case = make(len(SPLITS[split]["shape"]), mode, **SPLITS[split])
+@covered(
+    split=list(SPLITS),
+    interpolation=["nearest", "linear", "cubic", "lanczos3", "bspline5"],
+    border=BORDERS,
+    extent=EXTENTS,
+    strength=2,
+)
+def test_same_bits(threads, split, interpolation, border, extent, seed):
+    case = make(len(SPLITS[split]["shape"]), (interpolation, border, extent), **SPLITS[split], seed=seed)
     threads(1)
     wanted = everything(case)
     for count in (2, 5, 2):

@@ -49,8 +49,12 @@ class Engine:
             return self.backend.push(values, *reads(case), case.image.shape)
 
     def vjp(self, case: Case, grad: Array) -> Both:
+        return self.asked_vjp(case, grad, True, True)
+
+    def asked_vjp(self, case: Case, grad: Array, need_image: bool, need_geometry: bool) -> tuple[Any, Any]:
         with self._ready():
-            return self.backend.vjp(case.image, case.geometry, grad, case.lattice, case.plan)
+            rest = (case.lattice, case.plan, need_image, need_geometry)
+            return self.backend.vjp(case.image, case.geometry, grad, *rest)
 
     def prefilter(self, image: Array, plan: Plan, adjoint: bool = False) -> Array:
         with self._ready():
@@ -63,6 +67,10 @@ class Engine:
     def winners(self, case: Case, importance: Array) -> Array:
         with self._ready():
             return self.backend.winners(importance, *reads(case), case.image.shape[2:])
+
+    def normal(self, case: Case, target: Array) -> Array:
+        with self._ready():
+            return self.backend.normal(case.image, *reads(case), target)
 
     @contextlib.contextmanager
     def _ready(self) -> Iterator[None]:
@@ -103,11 +111,13 @@ class Differentiable(Engine):
             )
 
     def vjp(self, case: Case, grad: Array) -> Both:
+        return self._gradients(lambda f, x: self._pull(case, f, x), (case.image, case.geometry), grad)
+
+    def asked_vjp(self, case: Case, grad: Array, need_image: bool, need_geometry: bool) -> tuple[Any, Any]:
+        """Return the gradients of the backend's own function, not of autograd."""
         with self._ready():
-            leaves = [tensor.requires_grad_() for tensor in self._tensors(case)]
-            values = self._pull(case, *leaves)
-            on_image, on_geometry = torch.autograd.grad(values, leaves, self._tensor(grad), materialize_grads=True)
-            return to_numpy(on_image), to_numpy(on_geometry)
+            rest = (self._tensor(grad), case.lattice, case.plan, need_image, need_geometry)
+            return tuple(g if g is None else to_numpy(g) for g in self.backend.vjp(*self._tensors(case), *rest))
 
     def jvp(self, case: Case, image_dot: Array, geometry_dot: Array) -> Array:
         """Return how values move with the image and the geometry, in forward mode."""
@@ -127,13 +137,36 @@ class Differentiable(Engine):
             on_image, on_geometry, on_grad = torch.autograd.grad(along, leaves, materialize_grads=True)
             return to_numpy(on_image), to_numpy(on_geometry), to_numpy(on_grad)
 
+    def push_vjp(self, case: Case, values: Array, grad: Array) -> Both:
+        """Return the gradients of ``(grad * push(values)).sum()`` in the values and in the geometry."""
+        call = (case.lattice, case.plan, case.image.shape)
+        return self._gradients(lambda v, x: self.backend.push(v, x, *call), (values, case.geometry), grad)
+
+    def gradient_vjp(self, case: Case, grad: Array) -> Both:
+        """Return the gradients of ``(grad * gradient(image)).sum()`` in the image and in the geometry."""
+        call = (case.lattice, case.plan)
+        return self._gradients(lambda f, x: self.backend.gradient(f, x, *call), (case.image, case.geometry), grad)
+
+    def prefilter_vjp(self, image: Array, plan: Plan, adjoint: bool, grad: Array) -> Array:
+        return self._gradients(lambda f: self.backend.prefilter(f, plan, adjoint), (image,), grad)[0]
+
+    def resample_vjp(self, image: Array, axis: int, first: Array, weight: Array, grad: Array) -> Array:
+        dtype = torch_dtype(grad.dtype)
+        return self._gradients(lambda f: self.backend.resample(f, axis, first, weight, dtype), (image,), grad)[0]
+
+    def _gradients(self, function: Any, arrays: tuple[Array, ...], grad: Array) -> tuple[Array, ...]:
+        with self._ready():
+            leaves = [self._tensor(array).requires_grad_() for array in arrays]
+            grads = torch.autograd.grad(function(*leaves), leaves, self._tensor(grad), materialize_grads=True)
+            return tuple(map(to_numpy, grads))
+
     def prefilter(self, image: Array, plan: Plan, adjoint: bool = False) -> Array:
         with self._ready():
             return to_numpy(self.backend.prefilter(self._tensor(image), plan, adjoint))
 
     def resample(self, image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
         with self._ready():
-            return to_numpy(self._resample(self._tensor(image), axis, first, weight, torch_dtype(dtype)))
+            return to_numpy(self.backend.resample(self._tensor(image), axis, first, weight, torch_dtype(dtype)))
 
     def winners(self, case: Case, importance: Array) -> Array:
         with self._ready():
@@ -141,12 +174,14 @@ class Differentiable(Engine):
             shape = case.image.shape[2:]
             return to_numpy(self.backend.winners(self._tensor(importance), geometry, case.lattice, case.plan, shape))
 
+    def normal(self, case: Case, target: Array) -> Array:
+        with self._ready():
+            image, geometry = self._tensors(case)
+            return to_numpy(self.backend.normal(image, geometry, case.lattice, case.plan, self._tensor(target)))
+
     def _pull(self, case: Case, image: torch.Tensor, geometry: torch.Tensor, dtype: Any = None) -> torch.Tensor:
         dtype = torch_dtype(dtype or case.image.dtype)
         return self.backend.pull(image, geometry, case.lattice, case.plan, dtype)
-
-    def _resample(self, image: torch.Tensor, axis: int, first: Array, weight: Array, dtype: Any) -> torch.Tensor:
-        return self.backend.resample(image, axis, first, weight, dtype)
 
     def _tensor(self, array: Array) -> torch.Tensor:
         return to_tensor(array).to(self.device)
@@ -163,20 +198,6 @@ class Differentiable(Engine):
             yield
         finally:
             torch.use_deterministic_algorithms(False)
-
-
-class Composite(Differentiable):
-    """Plain operations on tensors, which take no dtype of the result."""
-
-    def _pull(self, case: Case, image: torch.Tensor, geometry: torch.Tensor, dtype: Any = None) -> torch.Tensor:
-        dtype = torch_dtype(dtype or case.image.dtype)
-        if dtype != image.dtype:
-            image = image.to(torch_backend.sum_dtype(image.dtype))
-        return composite.cast(composite.pull(image, geometry, case.lattice, case.plan), dtype)
-
-    def _resample(self, image: torch.Tensor, axis: int, first: Array, weight: Array, dtype: Any) -> torch.Tensor:
-        table = torch.from_numpy(first), torch.from_numpy(weight)
-        return composite.cast(composite.resample(image, axis, *table), dtype)
 
 
 def reads(case: Case) -> tuple[Any, ...]:
@@ -206,12 +227,13 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 ISAS = _native.available_isas()
 TWICE: dict[str, Differentiable] = {
     **{f"torch-{isa}": Differentiable(torch_backend, isa) for isa in ISAS},
-    "composite": Composite(composite),
+    "composite": Differentiable(composite),
 }
+if torch.cuda.is_available():
+    TWICE["torch-cuda"] = Differentiable(torch_backend, device="cuda")
 ENGINES: dict[str, Engine] = {
     **{f"numpy-{isa}": Engine(numpy_backend, isa) for isa in ISAS},
-    "torch": TWICE[f"torch-{ISAS[-1]}"],
-    "composite": TWICE["composite"],
+    **{name: engine for name, engine in TWICE.items() if name not in [f"torch-{isa}" for isa in ISAS[:-1]]},
 }
 
 
@@ -232,6 +254,40 @@ class Reference:
 
     def winners(self, case: Case, importance: Array) -> Array:
         return _reference.winners(importance, *reads(case), case.image.shape[2:])
+
+    def normal(self, case: Case, target: Array) -> Array:
+        """Return the moments of the residual: slopes in the rows of the matrix between indices, by features."""
+        if np.iscomplexobj(case.image):
+            parts = [(case.image.real, target.real, "real"), (case.image.imag, target.imag, "imag")]
+            fills = {name: tuple(getattr(complex(f), name) for f in case.plan.fill) for _, _, name in parts}
+            return sum(
+                self.normal(replace(case, image=image, plan=replace(case.plan, fill=fills[name])), wanted)
+                for image, wanted, name in parts
+            )
+        case = replace(case, image=case.image.astype(np.float64))
+        lattice = case.lattice
+        slopes = _reference.operations._slopes(case.image, *reads(case))
+        homogeneous = _reference.lattice._homogeneous(case.geometry.astype(np.float64), lattice)[:, None]
+        if case.geometry.shape[-2] == case.geometry.shape[-1]:
+            along = np.sum(slopes * homogeneous[..., :-1], axis=-1, keepdims=True) / homogeneous[..., -1:]
+            slopes = np.concatenate([slopes, -along], axis=-1) / homogeneous[..., -1:]
+        slopes, residual = slopes.reshape(*slopes.shape[:2], -1, slopes.shape[-1]), self.pull(case) - target
+        residual = residual.reshape(*residual.shape[:2], -1)
+        features = np.concatenate(
+            [np.indices(lattice.shape).reshape(len(lattice.shape), -1), np.ones((1, residual.shape[-1]))]
+        )
+        rows, columns = np.triu_indices(slopes.shape[-1]), np.triu_indices(len(features))
+        products = np.einsum(
+            "bcpi,bcpi,jp,jp->bij",
+            slopes[..., rows[0]],
+            slopes[..., rows[1]],
+            features[columns[0]],
+            features[columns[1]],
+        )
+        moments = np.einsum("bcpi,jp,bcp->bij", slopes, features, residual)
+        batch = len(residual)
+        squares = np.sum(residual**2, axis=(1, 2))
+        return np.concatenate([products.reshape(batch, -1), moments.reshape(batch, -1), squares[:, None]], axis=1)
 
     def second(self, case: Case, image_dot: Array, geometry_dot: Array, grad: Array, h: float) -> tuple[Array, ...]:
         """Return how :meth:`vjp` and the values move with image and geometry: central differences of step `h`."""

@@ -47,6 +47,10 @@ def test_coefficients(engine, order, border, ndim, adjoint, dtype, seed):
     borders = random.choice(BORDERS, ndim - 1)
     plan = make_plan((f"spline{order}", *others), (border, *borders), "blend", (0.5, -1.5))
     hold(engine.prefilter(image, plan, adjoint), _reference.prefilter(widened(image), plan, adjoint), dtype)
+    if hasattr(engine, "prefilter_vjp") and dtype in (np.float64, np.complex128):
+        grad = samples(random, image.shape, dtype)
+        back = _reference.prefilter(grad, replace(plan, fill=(0.0,)), not adjoint)
+        hold(engine.prefilter_vjp(image, plan, adjoint, grad), back, dtype)
 
 
 @every_engine
@@ -85,6 +89,13 @@ def test_tables(engine, dtype, axis, taps, shape, last, seed):
     sums = SUMS.get(dtype, dtype)
     hold(engine.resample(image, axis, first, weight, sums), wanted, dtype)
     assert np.isfinite(wanted).all()
+    if hasattr(engine, "resample_vjp") and dtype in (np.float64, np.complex128):
+        grad = samples(random, wanted.shape, dtype)
+        back = np.zeros((n + taps, *np.delete(shape, 2 + axis)), dtype)  # the table transposed, a tap at a time
+        for i, t in np.ndindex(weight.shape):
+            back[first[i] + t] += weight[i, t] * np.moveaxis(grad, 2 + axis, 0)[i]
+        found = engine.resample_vjp(np.nan_to_num(image), axis, first, weight, grad)
+        hold(found, np.moveaxis(back[:n], 0, 2 + axis), dtype)
     # In the image's own dtype, halves and integers are rounded once, and saturated.
     same = engine.resample(image, axis, first, weight, dtype)
     assert same.dtype == dtype

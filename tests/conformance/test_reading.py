@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import BATCHES, BORDERS, EXTENTS, FRAMES, KINDS, NDIMS, SUMS, make
+from cases import BATCHES, BORDERS, EXTENTS, FRAMES, KINDS, NDIMS, SUMS, make, samples
 from covering import covered
 from engines import ENGINES, REFERENCE
 from hypothesis import given, settings
@@ -94,6 +94,41 @@ def test_scatter_is_the_transpose(engine, interpolation, border, extent, ndim, k
     # Against the size of the terms, not of their sum, which may cancel: |pull f| |v| bounds both for weights up to 1.
     bound = np.linalg.norm(values) * np.linalg.norm(v)
     assert abs(ours - theirs) <= {np.float32: 2e-6, np.float64: 2e-14}[dtype] * bound + 1e-30
+
+
+@covered(engine=ENGINES, kind=KINDS, batch=BATCHES, dtype=[np.float32, np.complex128, np.uint8], strength=2)
+def test_only_the_gradients_that_are_asked_for(engine, kind, batch, dtype, seed):
+    """By the backend's own function, the image's in the dtype of sums, None for what is not needed."""
+    case = make(2, ("cubic", "reflect", "blend"), kind=kind, batch=batch, dtype=dtype, seed=seed)
+    sums = np.float32 if dtype == np.uint8 else dtype
+    grad = samples(np.random.default_rng(seed), case.values_shape, sums)
+    wide = replace(case, image=case.image.astype(np.complex128 if dtype == np.complex128 else np.float64))
+    on_image, on_geometry = REFERENCE.vjp(wide, grad)
+    for need_image, need_geometry in ((True, False), (False, True), (True, True)):
+        found = engine.asked_vjp(case, grad, need_image, need_geometry)
+        assert [part is not None for part in found] == [need_image, need_geometry]
+        if need_image:
+            close(found[0], on_image, 1e-3, sums)
+        if need_geometry:
+            close(found[1], on_geometry, 1e-3, np.float64)
+
+
+@covered(
+    engine=ENGINES,
+    kind=["affine", "projective"],
+    ndim=NDIMS,
+    frame=FRAMES,
+    batch=BATCHES,
+    dtype=[np.uint8, np.float32, np.float64, np.complex128],
+    strength=2,
+)
+def test_normal_equations(engine, kind, ndim, frame, batch, dtype, seed):
+    """Sums of products of slopes, features and residuals: see :meth:`pullback.backends.Operations.normal`."""
+    case = make(ndim, ("cubic", "reflect", "blend"), kind=kind, frame=frame, batch=batch, dtype=dtype, seed=seed)
+    target = samples(np.random.default_rng(seed), case.values_shape, dtype)
+    found, wanted = engine.normal(case, target), REFERENCE.normal(case, target)
+    scale = np.abs(wanted).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(found / scale, wanted / scale, rtol=0, atol=1e-4 if dtype == np.float32 else 1e-5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -78,6 +78,38 @@ def test_any_shape_and_any_mixture(engine, data, ndim, kind, extent, seed):
     hold(TWICE[engine], make(ndim, mode, kind=kind, shape=shape, points=points, dtype=np.float64, seed=seed), seed)
 
 
+@covered(engine=TWICE, interpolation=SUMS, border=BORDERS, extent=EXTENTS, ndim=NDIMS, kind=KINDS, strength=2)
+def test_scatter(engine, interpolation, border, extent, ndim, kind, seed):
+    """The derivative of a transpose: values are read from the cotangent, and its slopes are along them."""
+    batch = list(BATCHES.values())[seed % 3]
+    mode, options = (interpolation, border, extent), dict(kind=kind, batch=batch, points=20, fill=0, seed=seed)
+    case = make(ndim, mode, dtype=np.float64, **options)
+    random = np.random.default_rng(seed + 1)
+    values, grad = random.uniform(-1, 1, case.values_shape), random.uniform(-1, 1, case.image.shape)
+    turned = replace(case, image=grad)
+    wanted = REFERENCE.pull(turned), REFERENCE.vjp(turned, values)[1]
+    for ours, theirs in zip(engine.push_vjp(case, values, grad), wanted, strict=True):
+        scale = max(1, np.abs(theirs).max(initial=0))
+        np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=1e-10)
+
+
+@covered(engine=TWICE, interpolation=SUMS, border=BORDERS, extent=EXTENTS, ndim=NDIMS, batch=BATCHES, strength=2)
+def test_slopes(engine, interpolation, border, extent, ndim, batch, seed):
+    """They move with image and coordinates as the reference's do."""
+    mode, options = (interpolation, border, extent), dict(batch=batch, dtype=np.float64, points=20, seed=seed)
+    case = make(ndim, mode, fill=0.5, **options)
+    image_dot, coords_dot, _ = motions(case, seed)
+    ahead, behind = (
+        REFERENCE.gradient(replace(case, image=case.image + s * image_dot, geometry=case.geometry + s * coords_dot))
+        for s in (STEP, -STEP)
+    )
+    grad = np.random.default_rng(seed + 2).uniform(-1, 1, ahead.shape)
+    on_image, on_coords = engine.gradient_vjp(case, grad)
+    found, wanted = np.vdot(on_image, image_dot) + np.vdot(on_coords, coords_dot), np.vdot(grad, ahead - behind)
+    # a sum of some hundred terms, in which no single error can hide but by chance
+    np.testing.assert_allclose(found, wanted / (2 * STEP), rtol=1e-6, atol=1e-5)
+
+
 @covered(engine=TWICE, still=["image", "geometry"], kind=KINDS, dtype=[np.float64, np.complex128])
 def test_what_does_not_move(engine, still, kind, dtype, seed):
     """A motion of zero is no motion, and complex images are two real ones."""
@@ -106,3 +138,19 @@ def test_second_derivatives_are_continuous_from_the_right_at_samples(engine, int
     np.testing.assert_allclose(slope[0, 0], REFERENCE.gradient(case)[0, 0, :, 0], rtol=1e-12, atol=1e-12)
     # Third derivatives of up to 100, times 1e-6.
     np.testing.assert_allclose(curvature[0, 1:4, 0], np.full(3, curvature[0, 0, 0]), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", TWICE.values(), ids=TWICE)
+@pytest.mark.parametrize("kind", ["given", "affine"])
+def test_the_mixed_second_derivative_is_that_of_the_bilinear_cell(engine, kind):
+    case = make(2, kind=kind, batch=(1, 1), channels=1, shape=(2, 2), points=(1, 1), dtype=np.float64)
+    cell = np.array([[[[1.0, 2.0], [4.0, 9.0]]]])
+    at = np.array([0.25, 0.5]).reshape(1, 1, 1, 2) if kind == "given" else np.array([[[0.0, 0, 0.25], [0, 0, 0.5]]])
+    case, rows = replace(case, image=cell, geometry=at), []
+    y, x = (0, 1) if kind == "given" else (2, 5)
+    for along in (y, x):
+        unit = np.zeros(at.size)
+        unit[along] = 1
+        rows.append(engine.second(case, 0 * cell, unit.reshape(at.shape), np.ones(case.values_shape))[1].ravel())
+    assert rows[0][x] == rows[1][y] == 9 + 1 - 2 - 4
+    assert np.abs(rows).sum() == 2 * rows[0][x]

@@ -54,6 +54,30 @@ def test_a_fill_that_is_not_finite_stays_where_it_has_a_share(engine, interpolat
     np.testing.assert_allclose(engine.pull(case), REFERENCE.pull(case), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize("fill", NOT_FINITE)
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_slopes_reach_a_fill_that_is_not_finite_where_its_share_changes(engine, fill, extent):
+    case = make(2, ("linear", "constant", extent), batch=(1, 1), channels=1, points=(6,), dtype=np.float64, fill=fill)
+    x = np.array([[[1.0, 2.0], [0.5, 2.0], [1.0, 0.5], [0.5, 2.5], [-3.0, 0.0], [1.5, 1.0]]])
+    case = replace(case, image=np.arange(6.0).reshape(1, 1, 2, 3), geometry=x)
+    np.testing.assert_array_equal(engine.pull(case), REFERENCE.pull(case))
+    np.testing.assert_array_equal(engine.gradient(case), REFERENCE.gradient(case))
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_beyond_the_horizon_is_fill(engine):
+    case = make(2, kind="projective", batch=(1, 1), channels=1, shape=(40, 50), points=(40, 50), dtype=np.float64)
+    # From row 20 on, the denominator is not positive.
+    case = replace(case, geometry=np.array([[[1.0, 0, 0], [0, 1, 0], [-0.05, 0, 1]]]))
+    values = engine.pull(case)[0, 0]
+    assert np.all(values[20:] == 0.5)
+    assert np.all(values[:10, :20] != 0.5)
+    on_image, on_matrix = engine.vjp(case, np.ones((1, 1, 40, 50)))
+    assert np.isfinite(on_image).all()
+    assert np.isfinite(on_matrix).all()
+
+
 @covered(engine=ENGINES, kind=["affine", "displacement"], bad=[np.nan, np.inf, 1e300], extent=EXTENTS)
 def test_strange_transforms(engine, kind, bad, extent, seed):
     """One batch entry is unreadable, in part or wholly, and the others know nothing of it."""

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 import pullback._native as _native
 from pullback._plan import LATTICES, Lattice, Plan
 from pullback.backends._protocol import Execution
@@ -25,6 +27,12 @@ def native_execution() -> Execution:
 def component_plan(plan: Plan, component: int) -> Plan:
     """Return the plan of the real (0) or the imaginary (1) component of a complex image."""
     return replace(plan, fill=tuple((complex(fill).real, complex(fill).imag)[component] for fill in plan.fill))
+
+
+def finite_fill(plan: Plan) -> tuple[complex, ...]:
+    """Return the fill that spline coefficients have beyond constant borders: 0 for a component that is not finite."""
+    fill: tuple[complex, ...] = tuple(np.nan_to_num(plan.fill, nan=0.0, posinf=0.0, neginf=0.0).tolist())
+    return fill
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pullback._native as _native
 from pullback._plan import BORDERS, LATTICES, Lattice, Plan
 from pullback.backends._protocol import Execution
-from pullback.backends._request import component_plan, native_execution, prepare
+from pullback.backends._request import component_plan, finite_fill, native_execution, prepare
 
 Array = npt.NDArray[Any]
 
@@ -213,8 +213,7 @@ def prefilter(image: Array, plan: Plan, adjoint: bool = False) -> Array:
     dtype = sum_dtype(image.dtype)
     shift = np.zeros(())
     if not adjoint and BORDERS["constant"] in plan.border:
-        fill = np.asarray(plan.fill, dtype)
-        shift = np.where(np.isfinite(fill), fill, 0).reshape(-1, *(1,) * plan.ndim)
+        shift = np.asarray(finite_fill(plan), dtype).reshape(-1, *(1,) * plan.ndim)
     coefficients = np.subtract(image, shift, dtype=dtype, order="C", casting="unsafe") if np.any(shift) else image
     coefficients = np.array(coefficients, dtype, order="C", copy=coefficients is image)
     for part in _components(coefficients):

@@ -22,7 +22,7 @@ import pullback._native as _native
 from pullback._cache import cached
 from pullback._plan import BORDERS, Frame, Lattice, Plan, frames_of
 from pullback.backends import composite
-from pullback.backends._request import component_plan, prepare
+from pullback.backends._request import component_plan, finite_fill, prepare
 from pullback.backends._table import transposed
 
 IMAGE_DTYPES = (
@@ -245,8 +245,7 @@ def _prefilter_native(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     dtype = real_dtype(image.dtype)
     shift = torch.zeros((), dtype=dtype)
     if not adjoint and BORDERS["constant"] in plan.border:
-        fill = torch.tensor(plan.fill, dtype=dtype).reshape(-1, *(1,) * plan.ndim)
-        shift = torch.where(fill.isfinite(), fill, 0)
+        shift = torch.tensor(finite_fill(plan), dtype=dtype).reshape(-1, *(1,) * plan.ndim)
     coefficients = (image.detach().to(dtype) - shift).contiguous()
     for part in _components(coefficients):
         lines = part.contiguous()
