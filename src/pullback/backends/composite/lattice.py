@@ -22,8 +22,8 @@ def _matrix_in_axis_order(matrix: Tensor, lattice: Lattice) -> Tensor:
     if not lattice.reversed:
         return matrix
     d = matrix.shape[-1] - 1
-    rows = torch.cat([matrix[:, :d].flip(1), matrix[:, d:]], dim=1)
-    return torch.cat([rows[..., :d].flip(2), rows[..., d:]], dim=2)
+    rows = torch.cat([matrix[..., :d, :].flip(-2), matrix[..., d:, :]], dim=-2)
+    return torch.cat([rows[..., :d].flip(-1), rows[..., d:]], dim=-1)
 
 
 def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
