@@ -124,23 +124,34 @@ Image image_of(const Request& request, const Array& array) {
     return image;
 }
 
-// (batch, channel, z, y, x) or (batch, channel, z, y, x, component)
+// The axes of an output lattice among those of an array, `before` of which stand in front of them and `behind` behind:
+// the last ones of (z, y, x), of which leading ones of one point may be left out.
+template <class Strided>
+void read_lattice_axes(const Request& request, const Array& array, int before, int behind, Strided& strided,
+                       const char* message) {
+    const int given = array.ndim - before - behind;
+    expect(given >= 0 && given <= 3, message);
+    for (int i = 0; i < 3; ++i) {
+        const int axis = before + i - (3 - given);
+        expect((axis < before ? 1 : array.shape[axis]) == request.lattice.size[i], message);
+        strided.stride[i] = axis < before ? 0 : array.stride[axis];
+    }
+}
+
+// (batch, channel, *lattice) or (batch, channel, *lattice, component)
 Values values_of(const Request& request, const Array& array, int64_t batch, int64_t channels, bool components) {
-    expect(array.ndim == 5 + components, "values must have the axes (batch, channel, z, y, x)");
+    constexpr const char* message = "values must have the axes (batch, channel, *lattice) of the call";
+    Values values{};
+    read_lattice_axes(request, array, 2, components, values, message);
     expect(array.shape[0] == batch && array.shape[1] == channels,
            "values do not fit the batch and the channels of the call");
-    Values values{};
     values.data = array.data;
     values.dtype = dtype_of(request, array);
     values.batch_stride = array.stride[0];
     values.channel_stride = array.stride[1];
-    for (int i = 0; i < 3; ++i) {
-        expect(array.shape[2 + i] == request.lattice.size[i], "values do not fit the lattice of the call");
-        values.stride[i] = array.stride[2 + i];
-    }
     if (components) {
-        expect(array.shape[5] == request.plan.ndim, "a gradient has one component a coordinate");
-        values.component_stride = array.stride[5];
+        expect(array.shape[array.ndim - 1] == request.plan.ndim, "a gradient has one component a coordinate");
+        values.component_stride = array.stride[array.ndim - 1];
     }
     return values;
 }
@@ -168,10 +179,10 @@ Geometry geometry_of(const Request& request, const Array& array) {
     const int d = request.plan.ndim;
     const LatticeKind kind = request.plan.kind;
     const bool matrix = is_matrix(kind);
-    const int axes = matrix ? 1 : is_field(kind) ? 3 : d;  // between the first and the last
-    expect(array.ndim == axes + 2 && array.shape[axes + 1] == (matrix ? d + 1 : d),
+    const int axes = matrix ? 1 : is_field(kind) ? array.ndim - 2 : d;  // between the first and the last
+    expect(array.ndim >= 2 && array.ndim == axes + 2 && array.shape[axes + 1] == (matrix ? d + 1 : d),
            matrix ? "matrices must have the axes (batch, d, d + 1), or (batch, d + 1, d + 1) where they are projective"
-                  : "points must have the axes (batch, z, y, x, d), coefficients (batch, *size, d)");
+                  : "points must have the axes (batch, *lattice, d), coefficients (batch, *size, d)");
     Geometry geometry{};
     geometry.data = array.data;
     geometry.dtype = dtype_of(request, array);
@@ -188,16 +199,12 @@ Geometry geometry_of(const Request& request, const Array& array) {
         if (request.reversed) reverse_matrix(geometry, d);
         return geometry;
     }
-    for (int i = 0; i < axes; ++i) {
-        const int64_t size = array.shape[1 + i];
+    if (is_field(kind)) read_lattice_axes(request, array, 1, 1, geometry, "points do not fit the lattice of the call");
+    for (int i = 0; i < axes && !is_field(kind); ++i) {
+        geometry.size[i] = array.shape[1 + i];
         geometry.stride[i] = array.stride[1 + i];
-        if (is_field(kind)) {
-            expect(size == request.lattice.size[i], "points do not fit the lattice of the call");
-        } else {
-            geometry.size[i] = size;
-            expect(size >= 4 && size - 3 <= request.lattice.size[3 - d + i],
-                   "an axis must have 4 coefficients or more, and at most 3 more than pixels");
-        }
+        expect(geometry.size[i] >= 4 && geometry.size[i] - 3 <= request.lattice.size[3 - d + i],
+               "an axis must have 4 coefficients or more, and at most 3 more than pixels");
     }
     if (request.reversed) reverse(geometry, d);
     return geometry;

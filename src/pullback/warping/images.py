@@ -12,7 +12,7 @@ from pullback._plan import LATTICES, Cubic
 from pullback.sampling.call import reading_of
 from pullback.sampling.run import values_of, vjp_of
 from pullback.warping.footprint import antialiased
-from pullback.warping.through import call_through, check_transform, cotangent_lattice
+from pullback.warping.through import call_through, check_axes, check_transform, cotangent_lattice
 
 
 def warp(
@@ -198,7 +198,8 @@ def warp_vjp(
     """
     function = "warp_vjp"
     grad_shape = tuple(np.shape(grad))
-    check_transform(function, transform, tuple(np.shape(image)))
+    check_transform(function, transform)
+    check_axes(function, transform.ndim, np.shape(image))
     shape = cotangent_lattice(function, grad_shape, np.ndim(image), transform, channel_axis)
     reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
     call = call_through(function, image, transform, shape, reading)

@@ -13,7 +13,7 @@ from pullback._arrays import is_tensor, like
 from pullback._plan import LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
 from pullback.sampling.call import Call, reading_of
-from pullback.warping.through import call_through, check_matrix, check_transform, cotangent_lattice
+from pullback.warping.through import call_through, check_axes, check_matrix, check_transform, cotangent_lattice
 
 Array = npt.NDArray[np.float64]
 
@@ -134,7 +134,8 @@ def normal_equations(
         image = image.detach().resolve_conj().numpy()
     target = target.detach().resolve_conj().cpu().numpy() if is_tensor(target) else np.asarray(target)
     target = backend.as_image(function, "target", target)
-    check_transform(function, transform, tuple(np.shape(image)))
+    check_transform(function, transform)
+    check_axes(function, transform.ndim, np.shape(image))
     check_matrix(function, transform)
     transform = transform.numpy()
     shape = cotangent_lattice(function, target.shape, np.ndim(image), transform, channel_axis, "target")

@@ -13,26 +13,30 @@ from pullback.backends import backend_of
 from pullback.sampling.call import Call, Reading, Recipe, recipe_of
 from pullback.transforms import MatrixTransform, Transform
 
+# Lattices of transforms that fit every output.
+_MATRICES = ("affine", "projective")
+
 
 def call_through(function: str, image: Any, transform: Any, shape: Any, reading: Reading) -> Call:
     """Return the call that reads `image` through `transform` on an output of `shape`."""
     backend = backend_of(image)
     image = backend.as_image(function, "image", image)
     sides = tuple(image.shape)
-    check_transform(function, transform, sides)
     output = None if shape is None else _check.sides(function, shape)
-    place = _place_of(function, sides, transform.ndim, output, reading)
-    layout = place.layout
+    check_transform(function, transform)
+    transform = backend.own_transform(transform, image)
+    ndim, name, transforms = transform.ndim, transform.lattice, transform.batch_shape
+    if name not in _MATRICES:
+        place = _place_of(function, sides, ndim, output, reading)
+        name = name if transform.fits(place.output, place.frame) else "given"
+    recipe, is_likely = _recipe_through(function, sides, ndim, output, name, transforms, image.dtype, reading)
+    layout = recipe.layout
     if layout.unlikely and backend.name == "numpy":
         _check.warn_of_layout(function, sides, layout)
-    transform = backend.own_transform(transform, image)
-    fits, transforms = transform.fits(place.output, place.frame), transform.batch_shape
-    if transforms and place.may_be_batch and sides[0] == transforms[0] > 1:
+    if not is_likely:
         _check.warn_of_batch(function, sides)
-    geometry = transform.geometry if fits else transform.coordinates(place.output, place.frame)
+    geometry = transform.geometry if name != "given" else transform.coordinates(recipe.lattice.shape, reading.frame)
     geometry = backend.as_geometry(geometry if transforms else geometry[None])
-    kind = LATTICES[transform.lattice if fits else "given"]
-    recipe = _recipe_through(function, place, kind, transforms, image.dtype, reading)
     return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), geometry, recipe)
 
 
@@ -44,51 +48,65 @@ class _Place(Hashed):
     ----------
     output : tuple of int
         Spatial shape of the output.
-    may_be_batch : bool
-        Whether the image's channels might be meant as a batch.
     """
 
     layout: Layout
     image: tuple[int, ...]
     output: tuple[int, ...]
     frame: str
-    may_be_batch: bool
 
 
 @cached
 def _place_of(
     function: str, shape: tuple[int, ...], ndim: int, output: tuple[int, ...] | None, reading: Reading
 ) -> _Place:
+    check_axes(function, ndim, shape)
     layout = _check.layout(function, shape, ndim, plain(reading.channel_axis))
     image = layout.canonical_shape(shape)
     output = _check.output_shape(function, output, image[2:])
     frame = _check.frame(function, reading.frame)
-    may_be_batch = reading.channel_axis is None and layout.after_channel is not None and not layout.batch
-    return _Place(layout, image, output, frame, may_be_batch)
+    return _Place(layout, image, output, frame)
 
 
 @cached
 def _recipe_through(
-    function: str, place: _Place, kind: int, transforms: tuple[int, ...], dtype: Any, reading: Reading
-) -> Recipe:
-    layout, output, frame = place.layout, place.output, place.frame
+    function: str,
+    shape: tuple[int, ...],
+    ndim: int,
+    output: tuple[int, ...] | None,
+    name: str,
+    transforms: tuple[int, ...],
+    dtype: Any,
+    reading: Reading,
+) -> tuple[Recipe, bool]:
+    """Return the recipe of a warp, and whether nothing speaks for it that the channels are meant as a batch."""
+    place = _place_of(function, shape, ndim, output, reading)
+    layout, frame, kind = place.layout, place.frame, LATTICES[name]
     images, channels, *spatial = place.image
-    plan = reading.plan(function, layout.ndim, channels, dtype)
+    plan = reading.plan(function, ndim, channels, dtype)
     _check.spatial(function, tuple(spatial), plain(reading.border))
     batch = _check.batches(function, images, transforms[0] if transforms else 1, "transform")
-    lattice = Lattice(kind, output, *frames_of(frame, kind, tuple(spatial), output), is_reversed(frame), frame)
-    return recipe_of(layout, plan, lattice, layout.batch or bool(transforms), batch, channels)
+    lattice = Lattice(
+        kind, place.output, *frames_of(frame, kind, tuple(spatial), place.output), is_reversed(frame), frame
+    )
+    unsaid = reading.channel_axis is None and layout.after_channel is not None and not layout.batch
+    is_likely = not (unsaid and transforms and channels == transforms[0] > 1)
+    return recipe_of(layout, plan, lattice, layout.batch or bool(transforms), batch, channels), is_likely
 
 
-def check_transform(function: str, value: Any, image_shape: tuple[int, ...]) -> None:
-    """Refuse what is no transform, and one of more axes than the image."""
+def check_transform(function: str, value: Any) -> None:
+    """Refuse what is no transform."""
     if not isinstance(value, Transform):
         raise TypeError(
             f"{function}: `transform` must be a pullback transform, got {type(value).__name__}; "
             "wrap a matrix as pullback.Affine(matrix)"
         )
-    if value.ndim > len(image_shape):
-        raise ValueError(f"{function}: `transform` is {value.ndim}-D but `image` has shape {image_shape}")
+
+
+def check_axes(function: str, ndim: int, image_shape: tuple[int, ...]) -> None:
+    """Refuse a transform of more axes than the image."""
+    if ndim > len(image_shape):
+        raise ValueError(f"{function}: `transform` is {ndim}-D but `image` has shape {image_shape}")
 
 
 def check_matrix(function: str, transform: Any) -> None:
