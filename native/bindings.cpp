@@ -11,6 +11,16 @@
 #include <string>
 #include <vector>
 
+#if defined(__GLIBCXX__)
+#include <cxxabi.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
 #include "arrays.hpp"
 #include "isa.hpp"
 #include "memory.hpp"
@@ -251,20 +261,63 @@ void expect_writes(const Array& array) {
     if (reach == samples) prefer_large_pages(array.data, samples * size_of(dtype_of(array)));
 }
 
+// Calls run() without the GIL. A signal whose handler raises stops it: what it raised goes on from here.
+thread_local PyThreadState* computing = nullptr;
+
+// Takes the GIL back. Where the interpreter is about to end, that ends this thread by unwinding its stack, which no
+// frame of ours may survive: such a thread waits for the end of the process.
+void take_gil() {
+    PyThreadState* const state = computing;
+    computing = nullptr;
+#if defined(__GLIBCXX__)
+    try {
+        PyEval_RestoreThread(state);
+    } catch (const abi::__forced_unwind&) {
+        for (;;) pause();
+    }
+#else
+    PyEval_RestoreThread(state);
+#endif
+}
+
+bool has_interrupt() {
+#if defined(__linux__)
+    if (syscall(SYS_gettid) != getpid()) return false;  // handlers run in the main thread alone
+#endif
+    if (!computing) return false;
+    take_gil();
+    const bool raised = PyErr_CheckSignals() != 0;
+    computing = PyEval_SaveThread();
+    return raised;
+}
+
+template <class Run>
+void without_gil(Run run) {
+    computing = PyEval_SaveThread();
+    try {
+        run();
+    } catch (const Interrupted&) {
+        take_gil();
+        throw nb::python_error();
+    } catch (...) {
+        take_gil();
+        throw;
+    }
+    take_gil();
+}
+
 void py_pull(const Request& request, const Input& image, const Input& geometry, const Output& out) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     call.values = values_of(request, out, call.batch, call.image.channels, false);
     expect_writes(out);
-    nb::gil_scoped_release release;
-    pull(call);
+    without_gil([&] { pull(call); });
 }
 
 void py_gradient(const Request& request, const Input& image, const Input& geometry, const Output& out) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     call.values = values_of(request, out, call.batch, call.image.channels, true);
     if (request.reversed) reverse(call.values, request.plan.ndim);
-    nb::gil_scoped_release release;
-    gradient(call);
+    without_gil([&] { gradient(call); });
 }
 
 void py_push(const Request& request, const Input& values, const Input& geometry, const Output& grad_image) {
@@ -274,8 +327,7 @@ void py_push(const Request& request, const Input& values, const Input& geometry,
     call.grad_image = target;
     call.values = values_of(request, values, call.batch, target.channels, false);
     expect_writes(grad_image);
-    nb::gil_scoped_release release;
-    backward(call);
+    without_gil([&] { backward(call); });
 }
 
 void py_vjp(const Request& request, const Input& image, const Input& geometry, const Input& cotangent,
@@ -296,8 +348,7 @@ void py_vjp(const Request& request, const Input& image, const Input& geometry, c
         expect_writes(*grad_geometry);
         call.grad_geometry = alongside(request, *grad_geometry, call.geometry);
     }
-    nb::gil_scoped_release release;
-    backward(call);
+    without_gil([&] { backward(call); });
 }
 
 // The call of jvp and of the second order: real images of one layout, and geometries of one shape.
@@ -317,8 +368,7 @@ void py_jvp(const Request& request, const Input& image, const Input& geometry, c
             const std::optional<Input>& geometry_dot, const Output& out) {
     Call call = make_moving_call(request, image, geometry, image_dot, geometry_dot);
     call.values = values_of(request, out, call.batch, call.image.channels, false);
-    nb::gil_scoped_release release;
-    jvp(call);
+    without_gil([&] { jvp(call); });
 }
 
 void py_second(const Request& request, const Input& image, const Input& geometry, const std::optional<Input>& image_dot,
@@ -333,8 +383,7 @@ void py_second(const Request& request, const Input& image, const Input& geometry
     if (grad_geometry) {
         call.grad_geometry = alongside(request, *grad_geometry, call.geometry);
     }
-    nb::gil_scoped_release release;
-    second(call);
+    without_gil([&] { second(call); });
 }
 
 void py_normal(const Request& request, const Input& image, const Input& geometry, const Input& target,
@@ -345,8 +394,7 @@ void py_normal(const Request& request, const Input& image, const Input& geometry
     expect_plain(record, DType::f64, 2, "a record must be of float64, (batch, moments), in C order");
     expect(record.shape[0] == call.batch && record.shape[1] == normal_record_size(request.plan),
            "the record does not fit the call");
-    nb::gil_scoped_release release;
-    normal(call, static_cast<double*>(record.data));
+    without_gil([&] { normal(call, static_cast<double*>(record.data)); });
 }
 
 void py_winners(const Request& request, const Input& importance, const Input& geometry, const Output& best,
@@ -363,8 +411,7 @@ void py_winners(const Request& request, const Input& importance, const Input& ge
     expect(call.batch == target.batch, "every batch entry has winners of its own");
     call.grad_image = target;
     call.values = values_of(request, importance, call.batch, 1, false);
-    nb::gil_scoped_release release;
-    winners(call, static_cast<int64_t*>(index.data));
+    without_gil([&] { winners(call, static_cast<int64_t*>(index.data)); });
 }
 
 // A contiguous array (outer, n, inner).
@@ -379,11 +426,12 @@ void py_solve(const Output& data, int order, int border, bool adjoint) {
     pass.outer = data.shape[0];
     pass.n = data.shape[1];
     pass.inner = data.shape[2];
-    nb::gil_scoped_release release;
-    if (pass.n == 0) return;
-    const LineFilter filter = line_filter(order, rule, pass.n, adjoint);
-    pass.filter = &filter;
-    solve(pass);
+    without_gil([&] {
+        if (pass.n == 0) return;
+        const LineFilter filter = line_filter(order, rule, pass.n, adjoint);
+        pass.filter = &filter;
+        solve(pass);
+    });
 }
 
 // A table of weights for an axis, whose taps with a weight lie on it.
@@ -420,8 +468,9 @@ void py_resample(const Input& image, const Input& first, const Input& weight, co
     const bool side_by_side = pass.inner <= 1 || (image.stride[2] == 1 && out.stride[2] == 1);
     expect(side_by_side && image.shape[0] == out.shape[0] && image.shape[2] == out.shape[2],
            "the outer and inner axes of image and out must be alike, the inner one contiguous");
-    nb::gil_scoped_release release;
-    if (out.size() > 0) resample(pass, image.shape[0]);
+    without_gil([&] {
+        if (out.size() > 0) resample(pass, image.shape[0]);
+    });
 }
 
 std::vector<std::string> py_available_isas() {
@@ -446,6 +495,8 @@ void py_set_num_threads(int count) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+    make_pool();
+    set_stop_question(has_interrupt);
     nb::set_leak_warnings(false);  // requests are cached for the life of the process
     m.doc() = "The compiled kernels. Arrays come in canonical form, as pullback.backends lays them out.";
     nb::class_<Request>(m, "Request", "The frozen plan of a call, in the kernels' terms.")

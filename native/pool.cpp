@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -49,27 +50,42 @@ struct Job {
     int helpers_wanted;  // guarded by the mutex of the pool
     std::atomic<int> helpers_inside{0};
     std::atomic<int64_t> next{0};
+    std::atomic<bool> stopped{false};
 
     void run() {
-        for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) call(task, i);
+        for (int64_t i = next.fetch_add(1); i < count && !stopped.load(); i = next.fetch_add(1)) call(task, i);
+    }
+
+    // The share of the caller, who alone can be asked.
+    void run_patiently() {
+        Patience patience;
+        for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
+            if (patience.is_to_stop()) {
+                stopped.store(true);
+                return;
+            }
+            call(task, i);
+        }
     }
 };
+
+// Threads that nobody could use.
+constexpr int most_threads = 1024;
+
+std::atomic<bool (*)()> stop_question{nullptr};
 
 class Pool {
 public:
     void run(Job& job, int helpers) {
         {
             std::lock_guard<std::mutex> lock(mutex_);
-            while (workers_ < helpers) {
-                std::thread([this] { work(); }).detach();
-                ++workers_;
-            }
+            helpers = workers_of(helpers);
             job.helpers_wanted = helpers;
-            jobs_.push_back(&job);
+            if (helpers > 0) jobs_.push_back(&job);
             waiting_jobs_.store(static_cast<int>(jobs_.size()));
         }
         for (int i = 0; i < helpers; ++i) wake_.notify_one();
-        job.run();
+        job.run_patiently();
         {
             std::lock_guard<std::mutex> lock(mutex_);
             withdraw(job);
@@ -81,6 +97,16 @@ public:
     }
 
 private:
+    // Sees that there are as many workers as are wanted, or as many as there may be: where no thread is to be had, the
+    // caller goes on alone. Under the mutex.
+    int workers_of(int wanted) {
+        try {
+            for (; workers_ < wanted; ++workers_) std::thread([this] { work(); }).detach();
+        } catch (const std::system_error&) {
+        }
+        return std::min(workers_, wanted);
+    }
+
     void work() {
         for (;;) {
             watch([&] { return waiting_jobs_.load() > 0; });
@@ -117,8 +143,9 @@ private:
 
 int default_thread_count() {
     if (const char* value = std::getenv("PULLBACK_NUM_THREADS")) {
-        const int count = std::atoi(value);
-        if (count > 0) return count;
+        char* end = nullptr;
+        const long count = std::strtol(value, &end, 10);
+        if (end != value && *end == '\0' && count > 0) return static_cast<int>(std::min<long>(count, most_threads));
     }
 #if defined(__linux__)
     cpu_set_t set;
@@ -133,22 +160,27 @@ std::atomic<int>& configured_threads() {
     return count;
 }
 
-// The pool is never destroyed: its threads may outlive static objects. A forked child has none of its parent's
-// threads, and its mutex may be held by one of them, so the child starts with a new pool.
+// Never destroyed: its threads may outlive static objects. A forked child has none of its parent's threads, and its
+// mutex may be held by one of them, so the child starts with a new pool.
 Pool* pool = nullptr;
-std::once_flag pool_made;
-
-Pool& the_pool() {
-    std::call_once(pool_made, [] {
-        pool = new Pool;
-#if defined(__unix__) || defined(__APPLE__)
-        pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
-#endif
-    });
-    return *pool;
-}
 
 }  // namespace
+
+void make_pool() {
+    configured_threads();
+    pool = new Pool;
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
+#endif
+}
+
+void set_stop_question(bool (*is_to_stop)()) { stop_question.store(is_to_stop); }
+
+bool Patience::ask(std::chrono::steady_clock::time_point now) {
+    next_ = now + std::chrono::milliseconds(50);
+    bool (*const is_to_stop)() = stop_question.load();
+    return is_to_stop && is_to_stop();
+}
 
 int thread_count() { return configured_threads().load(); }
 
@@ -164,7 +196,8 @@ void run_on_threads(int threads, int64_t count, void (*run)(const void* task, in
     job.call = run;
     job.task = task;
     job.count = count;
-    the_pool().run(job, threads - 1);
+    pool->run(job, threads - 1);
+    if (job.stopped.load()) throw Interrupted();
 }
 
 }  // namespace pullback

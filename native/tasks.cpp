@@ -1,5 +1,6 @@
 #include "tasks.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -61,18 +62,22 @@ void backward_geometry(const Call& call, const BackwardTask& whole, BackwardKern
     });
 }
 
+// Steps of a task, about a nanosecond each: a call is stopped between two tasks, within half a second.
+constexpr int64_t most_steps = 200'000'000;
+
 // Tasks own disjoint parts of the gradient: an image each, then some of its channels, then a band of its rows. However
 // it is cut, every sample receives its contributions in the same order.
 void backward_image(const Call& call, const BackwardTask& whole, BackwardKernel kernel) {
     const Image& target = call.grad_image;
-    const int64_t wanted = thread_count();
+    const int64_t work = 2 * work_of(call, target.channels);
+    const int64_t wanted = std::max<int64_t>(thread_count(), work / most_steps + 1);
     const int64_t channel_parts = target.batch >= wanted ? 1 : (target.channels < wanted ? target.channels : wanted);
     int64_t bands =
         target.batch * channel_parts >= wanted || (kernel == kernels().backward && uses_margin(call, target)) ? 1
                                                                                                               : wanted;
     if (bands > target.size[0]) bands = target.size[0] > 0 ? target.size[0] : 1;
     const int64_t tasks = target.batch * channel_parts * bands;
-    parallel_for(tasks, 2 * work_of(call, target.channels), [&](int64_t i) {
+    parallel_for(tasks, work, [&](int64_t i) {
         BackwardTask task = whole;
         task.geometry = false;
         const int64_t band = i % bands, part = i / bands % channel_parts, n = i / (bands * channel_parts);

@@ -62,7 +62,7 @@ every_call = pytest.mark.parametrize("name", OUTPUTS)
 
 WRONG = {
     "no axes": lambda a: np.array(1.0),
-    "an axis less": lambda a: a[0],
+    "an axis less": lambda a: a[..., 0],
     "an axis more": lambda a: a[..., None],
     "seven axes": lambda a: a.reshape(a.shape + (1,) * (7 - a.ndim)),
     "complex": lambda a: a.astype(np.complex64),
@@ -82,6 +82,16 @@ def test_calls_refuse_arrays_of_another_form(name, wrong):
             replaced = [*arguments[:position], WRONG[wrong](argument), *arguments[position + 1 :]]
             with pytest.raises((ValueError, TypeError)):
                 getattr(_native, name)(*replaced)
+
+
+@pytest.mark.parametrize(("name", "position"), [("pull", 3), ("gradient", 3), ("push", 1), ("winners", 1)])
+def test_leading_axes_of_one_point_may_be_left_out(name, position):
+    whole, given = arguments_of(name), list(arguments_of(name))
+    given[position] = given[position][:, :, 0]
+    getattr(_native, name)(*whole)
+    getattr(_native, name)(*given)
+    for found, wanted in zip(given[1:], whole[1:], strict=True):
+        np.testing.assert_array_equal(found.reshape(wanted.shape), wanted)
 
 
 @every_call

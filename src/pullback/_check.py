@@ -18,6 +18,8 @@ from pullback._arrays import can_be_looked_at, is_masked
 from pullback._layout import Layout
 
 _MAX_SIDE = 2**30
+# Threads that nobody could use; native/pool.cpp knows it too.
+MOST_THREADS = 1024
 
 
 class LayoutWarning(UserWarning):
@@ -469,6 +471,6 @@ def thread_count(count: Any) -> int:
     """Return a number of threads."""
     if not isinstance(count, int) or isinstance(count, bool):
         raise TypeError(f"set_num_threads: `count` must be an integer, got {count!r}")
-    if not 1 <= count <= 1024:
-        raise ValueError(f"set_num_threads: `count` is {count}; give 1 to 1024")
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"set_num_threads: `count` is {count}; give 1 to {MOST_THREADS}")
     return count

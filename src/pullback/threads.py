@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+
 import pullback._native as _native
 from pullback import _check
+
+
+def warn_of_environment() -> None:
+    """Warn of a PULLBACK_NUM_THREADS that is no number of threads, or too large a one."""
+    given = os.environ.get("PULLBACK_NUM_THREADS", "").strip()
+    if not given or (given.isascii() and given.isdigit() and 1 <= int(given) <= _check.MOST_THREADS):
+        return
+    warnings.warn(
+        f"PULLBACK_NUM_THREADS is {given!r}; give a whole number from 1 to {_check.MOST_THREADS}. "
+        f"Calls use up to {_native.num_threads()} threads",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+warn_of_environment()
 
 
 def get_num_threads() -> int:
