@@ -15,6 +15,7 @@ from typing import Any
 
 from pullback import _plan
 from pullback._arrays import can_be_looked_at, is_masked
+from pullback._dtypes import kind_of, name_of
 from pullback._layout import Layout
 
 _MAX_SIDE = 2**30
@@ -47,21 +48,6 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def _name(dtype: Any) -> str:
-    """Return the name of a dtype of NumPy or of torch."""
-    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
-
-
-def _kind(dtype: Any) -> str:
-    """Say what numbers a dtype of NumPy or of torch holds."""
-    name = _name(dtype)
-    if name == "bool":
-        return "boolean"
-    if name.startswith("complex"):
-        return "complex"
-    return "real" if "float" in name else "integer"
-
-
 def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim: int) -> tuple[Any, ...]:
     """Return one known name, or :class:`~pullback.Cubic`, an axis."""
     if not isinstance(value, str | _plan.Cubic | Sequence):
@@ -87,10 +73,10 @@ def interpolations(function: str, value: Any, ndim: int, dtype: Any) -> tuple[An
         return spread
     if set(spread) != {"label"}:
         raise ValueError(f"{function}: `interpolation` is {spread}; 'label' is for all axes, or for none")
-    if _kind(dtype) not in ("boolean", "integer"):
+    if kind_of(dtype) not in ("boolean", "integer"):
         raise TypeError(
-            f"{function}: `interpolation` is 'label' but the image is of dtype {_name(dtype)}; labels are integers or "
-            "booleans; convert the image, or use 'nearest'"
+            f"{function}: `interpolation` is 'label' but the image is of dtype {name_of(dtype)}; labels are integers "
+            "or booleans; convert the image, or use 'nearest'"
         )
     return spread
 
@@ -142,8 +128,8 @@ def fill_values(function: str, fill: Any, channels: int, dtype: Any) -> tuple[co
             f"{function}: `fill` has {len(values)} entries but the image has {channels} channels; "
             "give one value, or one a channel"
         )
-    if _kind(dtype) != "complex" and any(isinstance(value, complex) for value in values):
-        raise TypeError(f"{function}: `fill` is {fill!r} but the image is of dtype {_name(dtype)}; give real numbers")
+    if kind_of(dtype) != "complex" and any(isinstance(value, complex) for value in values):
+        raise TypeError(f"{function}: `fill` is {fill!r} but the image is of dtype {name_of(dtype)}; give real numbers")
     return values
 
 
@@ -151,14 +137,14 @@ def result_dtype(function: str, argument: str, dtype: Any, image: Any, plan: _pl
     """Refuse a dtype of the result that cannot hold what is read from an image of dtype `image`."""
     if dtype == image:
         return
-    if _kind(image) == "complex" and _kind(dtype) != "complex":
+    if kind_of(image) == "complex" and kind_of(dtype) != "complex":
         raise TypeError(
-            f"{function}: `{argument}` is of dtype {_name(dtype)} but the image is complex; give a complex dtype, or "
+            f"{function}: `{argument}` is of dtype {name_of(dtype)} but the image is complex; give a complex dtype, or "
             "the image's real or imaginary part"
         )
     if _plan.INTERPOLATIONS["label"] in plan.interpolation:
         raise TypeError(
-            f"{function}: `{argument}` is of dtype {_name(dtype)} but the labels are of dtype {_name(image)}; "
+            f"{function}: `{argument}` is of dtype {name_of(dtype)} but the labels are of dtype {name_of(image)}; "
             "labels are copied as they are, so convert the result"
         )
 
@@ -341,7 +327,7 @@ def out(function: str, array: Any, expected: tuple[int, ...], dtype: Any) -> Non
         raise ValueError(f"{function}: `out` has shape {tuple(array.shape)} but the result has shape {expected}")
     if dtype is not None and dtype != array.dtype:
         raise ValueError(
-            f"{function}: `out` is of dtype {_name(array.dtype)} but `dtype` is {_name(dtype)}; leave `dtype` out"
+            f"{function}: `out` is of dtype {name_of(array.dtype)} but `dtype` is {name_of(dtype)}; leave `dtype` out"
         )
 
 
@@ -354,22 +340,22 @@ def flag(function: str, argument: str, value: Any) -> bool:
 
 def mask(function: str, array: Any) -> None:
     """Refuse masks that are not boolean."""
-    if _kind(array.dtype) == "real":
+    if kind_of(array.dtype) == "real":
         raise TypeError(
-            f"{function}: `mask` is of dtype {_name(array.dtype)}; give booleans, True where a sample is missing, "
+            f"{function}: `mask` is of dtype {name_of(array.dtype)}; give booleans, True where a sample is missing, "
             "or 'nan'; numbers that say how far a sample is known are a `weight`"
         )
-    if _kind(array.dtype) != "boolean":
+    if kind_of(array.dtype) != "boolean":
         raise TypeError(
-            f"{function}: `mask` is of dtype {_name(array.dtype)}; give booleans, True where a sample is missing, "
+            f"{function}: `mask` is of dtype {name_of(array.dtype)}; give booleans, True where a sample is missing, "
             "or 'nan'"
         )
 
 
 def weight(function: str, array: Any) -> None:
     """Refuse weights that are not real numbers from 0 to 1; the numbers themselves where they can be looked at."""
-    if _kind(array.dtype) == "complex":
-        raise TypeError(f"{function}: `weight` is of dtype {_name(array.dtype)}; give real numbers from 0 to 1")
+    if kind_of(array.dtype) == "complex":
+        raise TypeError(f"{function}: `weight` is of dtype {name_of(array.dtype)}; give real numbers from 0 to 1")
     if can_be_looked_at(array) and not bool(((array >= 0) & (array <= 1)).all()):
         raise ValueError(
             f"{function}: `weight` has values beyond 0 to 1, or NaN; 0 says that a sample is missing, 1 that it is "
@@ -460,8 +446,8 @@ def has_importance(function: str, reduction: str, importance: Any) -> bool:
 
 def importance(function: str, array: Any, points: tuple[int, ...], *, batch: bool) -> None:
     """Refuse importances that are not real numbers, one a point."""
-    if not _name(array.dtype).startswith(("bool", "int", "uint", "float", "bfloat")):
-        raise TypeError(f"{function}: `importance` must hold real numbers, got dtype {_name(array.dtype)}")
+    if not name_of(array.dtype).startswith(("bool", "int", "uint", "float", "bfloat")):
+        raise TypeError(f"{function}: `importance` must hold real numbers, got dtype {name_of(array.dtype)}")
     shape = tuple(array.shape)
     if shape != points and not (batch and shape == (1, *points[1:])):
         raise ValueError(f"{function}: `importance` has shape {shape}; give one number a point, {points}")

@@ -36,7 +36,7 @@ class Kernel:
     name : str
         What callers ask for.
     code : int
-        The value in the enum of ``native/params.hpp``.
+        The value in the enum of ``native/basis.hpp``.
     taps : int
         How many samples an axis a point reads; half of it is the radius of the support.
     shape : callable

@@ -1,15 +1,14 @@
-"""From a call to what the native module takes: a cached request, and arrays on a lattice of three axes."""
+"""From a call to what the native module takes: cached requests, and arrays on a lattice of three axes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 import pullback._native as _native
+from pullback._cache import cached
 from pullback._plan import LATTICES, Lattice, Plan
 from pullback.backends._protocol import Execution
 
@@ -23,7 +22,68 @@ def native_execution() -> Execution:
     return Execution("native", _native.isa(), threads, _BYTES_A_THREAD * threads)
 
 
-@lru_cache(maxsize=1024)
+class Requests:
+    """What the native module is asked for, for one plan and one lattice.
+
+    The kernels see a lattice of three axes. Points that are given need not be told apart by axes, so that rows too
+    short for the kernels become one long row, where memory lets them.
+
+    Attributes
+    ----------
+    on_lattice : bool
+        Whether the geometry has the axes of the lattice.
+    may_merge : bool
+        Whether all axes of the lattice may become one.
+    sides : tuple of int
+        The lattice as the kernels see it, unless its axes are merged.
+    """
+
+    def __init__(self, plan: Plan, lattice: Lattice) -> None:
+        shape = lattice.shape
+        k = len(shape)
+        self.plan, self.lattice = plan, lattice
+        self.on_lattice = lattice.kind in (LATTICES["given"], LATTICES["displacement"])
+        self.may_merge = lattice.kind == LATTICES["given"] and (k > 3 or k == 0 or shape[-1] < 128)
+        self.sides = (1,) * (3 - k) + shape if k <= 3 else (math.prod(shape[:-2]), *shape[-2:])
+        self._known: dict[tuple[bool, bool], _native.Request] = {}
+
+    def request(self, merged: bool = False, bfloat16: bool = False) -> _native.Request:
+        """Return the request; `bfloat16` says that arrays of 16-bit unsigned integers hold bfloat16."""
+        known = self._known.get((merged, bfloat16))
+        if known is None:
+            known = self._known[merged, bfloat16] = self._request(merged, bfloat16)
+        return known
+
+    def sides_of(self, merged: bool) -> tuple[int, ...]:
+        """Return the lattice as the kernels see it."""
+        return (1, 1, math.prod(self.lattice.shape)) if merged else self.sides
+
+    def _request(self, merged: bool, bfloat16: bool) -> _native.Request:
+        plan, lattice = self.plan, self.lattice
+        return _native.Request(
+            interpolation=plan.interpolation,
+            parameter=plan.parameter,
+            border=plan.border,
+            crop=plan.crop,
+            fill=plan.fill,
+            kind=lattice.kind,
+            reversed=lattice.reversed,
+            lattice=self.sides_of(merged),
+            scale_in=lattice.frame_in.scale,
+            offset_in=lattice.frame_in.offset,
+            scale_out=lattice.frame_out.scale,
+            offset_out=lattice.frame_out.offset,
+            bfloat16=bfloat16,
+        )
+
+
+@cached
+def requests_of(plan: Plan, lattice: Lattice) -> Requests:
+    """Return the requests of a plan whose fill is real."""
+    return Requests(plan, lattice)
+
+
+@cached
 def component_plan(plan: Plan, component: int) -> Plan:
     """Return the plan of the real (0) or the imaginary (1) component of a complex image."""
     return replace(plan, fill=tuple((complex(fill).real, complex(fill).imag)[component] for fill in plan.fill))
@@ -35,64 +95,6 @@ def finite_fill(plan: Plan) -> tuple[complex, ...]:
     return fill
 
 
-@lru_cache(maxsize=1024)
-def make_request(
-    plan: Plan, lattice: Lattice, kernel_shape: tuple[int, int, int], bfloat16: bool = False
-) -> _native.Request:
-    """Return the request of a call whose output lattice the kernels see as `kernel_shape`."""
-    return _native.Request(
-        interpolation=plan.interpolation,
-        parameter=plan.parameter,
-        border=plan.border,
-        crop=plan.crop,
-        fill=plan.fill,
-        kind=lattice.kind,
-        reversed=lattice.reversed,
-        lattice=kernel_shape,
-        scale_in=lattice.frame_in.scale,
-        offset_in=lattice.frame_in.offset,
-        scale_out=lattice.frame_out.scale,
-        offset_out=lattice.frame_out.offset,
-        bfloat16=bfloat16,
-    )
-
-
-def _merges(array: Any, first: int, last: int) -> bool:
-    """Whether the axes first .. last - 1 can be walked as one."""
-    shape = array.shape
-    strides = array.stride() if hasattr(array, "stride") else array.strides
+def merges(shape: tuple[int, ...], strides: tuple[int, ...], first: int, last: int) -> bool:
+    """Whether the axes first .. last - 1 of an array can be walked as one."""
     return all(shape[i] == 1 or strides[i] == shape[i + 1] * strides[i + 1] for i in range(first, last - 1))
-
-
-def _kernel_shape(lattice: Lattice, geometry: Any, values: Any) -> tuple[int, int, int]:
-    shape = lattice.shape
-    k = len(shape)
-    short_rows = k > 3 or k == 0 or shape[-1] < 128
-    if lattice.kind == LATTICES["given"] and short_rows and _merges(geometry, 1, 1 + k) and _merges(values, 2, 2 + k):
-        return (1, 1, math.prod(shape))
-    if k <= 3:
-        one, two, three = (1,) * (3 - k) + shape
-        return (one, two, three)
-    return (math.prod(shape[:-2]), shape[-2], shape[-1])
-
-
-def prepare(
-    plan: Plan, lattice: Lattice, geometry: Any, values: Any, bfloat16: bool = False
-) -> tuple[_native.Request, Any, Any]:
-    """Return the request, and `geometry` and `values` on three lattice axes: views, or copies where no view exists.
-
-    Parameters
-    ----------
-    geometry : array or tensor
-        What the kind of `lattice` asks for.
-    values : array or tensor
-        Canonical, (batch, channel, *lattice) or (batch, channel, *lattice, d).
-    bfloat16 : bool
-        Whether arrays of 16-bit unsigned integers hold bfloat16.
-    """
-    shape = _kernel_shape(lattice, geometry, values)
-    tail = tuple(values.shape[2 + len(lattice.shape) :])
-    values = values.reshape(tuple(values.shape[:2]) + shape + tail)
-    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
-        geometry = geometry.reshape((geometry.shape[0], *shape, geometry.shape[-1]))
-    return make_request(plan, lattice, shape, bfloat16), geometry, values

@@ -6,31 +6,28 @@ The kernels know real numbers alone: a complex image is read twice, once for eac
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import pullback._native as _native
+from pullback._dtypes import BFLOAT16, DTYPES, row_of
 from pullback._plan import BORDERS, LATTICES, Lattice, Plan
 from pullback.backends._protocol import Execution
-from pullback.backends._request import component_plan, finite_fill, native_execution, prepare
+from pullback.backends._request import component_plan, finite_fill, merges, native_execution, requests_of
 
 Array = npt.NDArray[Any]
 
-IMAGE_DTYPES = (
-    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
-    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
-)
 name = "numpy"
 
 
 def as_image(function: str, argument: str, image: Any) -> Array:
     """Return `image` as an array that the kernels read as it is."""
     array = np.asarray(image)
-    if array.dtype.name not in IMAGE_DTYPES:
-        raise TypeError(f"{function}: `{argument}` is of dtype {array.dtype}; supported are {', '.join(IMAGE_DTYPES)}")
+    if row_of(array.dtype) is None:
+        raise TypeError(f"{function}: `{argument}` is of dtype {array.dtype}; supported are {', '.join(DTYPES)}")
     return _native_layout(array)
 
 
@@ -66,18 +63,21 @@ def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:
         result: np.dtype[Any] = image.dtype if dtype is None else np.dtype(dtype)
     except TypeError:
         raise TypeError(f"{function}: `dtype` is {dtype!r}, which is no NumPy dtype") from None
-    if result.name not in IMAGE_DTYPES:
-        raise TypeError(f"{function}: `dtype` is {result}; supported are {', '.join(IMAGE_DTYPES)}")
+    if row_of(result) is None:
+        raise TypeError(f"{function}: `dtype` is {result}; supported are {', '.join(DTYPES)}")
     return result
 
 
-@lru_cache(maxsize=64)
+_sums: dict[np.dtype[Any], np.dtype[Any]] = {}
+
+
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype that samples of `dtype` are summed in, which is that of gradients in them."""
-    if dtype.kind == "c":
-        return dtype
-    is_wide = dtype == np.float64 or (dtype.kind in "iu" and dtype.itemsize >= 4)
-    return np.dtype(np.float64 if is_wide else np.float32)
+    known = _sums.get(dtype)
+    if known is None:
+        row = row_of(dtype)
+        known = _sums[dtype] = np.dtype("float64" if row is None else row.sums)
+    return known
 
 
 def cast(values: Array, dtype: Any) -> Array:
@@ -87,11 +87,11 @@ def cast(values: Array, dtype: Any) -> Array:
         return values.astype(dtype)
     values = values.astype(sum_dtype(values.dtype), copy=False)
     out = np.empty_like(values, dtype)
+    rounded = out if out.flags.c_contiguous else np.empty(out.shape, dtype)
     lines, same = np.ascontiguousarray(values.reshape(1, 1, -1)), np.zeros(1, np.int64)
-    rounded = out.reshape(-1) if out.flags.c_contiguous else np.empty(out.size, dtype)
     _native.resample(lines, same, np.ones((1, 1)), rounded.reshape(1, 1, -1))
-    if not np.may_share_memory(rounded, out):
-        out[...] = rounded.reshape(out.shape)
+    if rounded is not out:
+        out[...] = rounded
     return out
 
 
@@ -103,10 +103,10 @@ def as_cotangent(function: str, grad: Any, image: Array) -> Array:
 def check_out(function: str, out: Any) -> None:
     """Refuse what results cannot be written to."""
     fits = isinstance(out, np.ndarray) and out.flags.writeable and out.dtype.isnative and out.flags.aligned
-    if not fits or out.dtype.name not in IMAGE_DTYPES:
+    if not fits or row_of(out.dtype) is None:
         raise TypeError(
             f"{function}: `out` must be a writeable array, aligned and in native byte order, of dtype "
-            f"{', '.join(IMAGE_DTYPES)}"
+            f"{', '.join(DTYPES)}"
         )
 
 
@@ -118,18 +118,52 @@ def _empty(image: Array, batch: int, lattice: tuple[int, ...], dtype: Any) -> Ar
     return np.empty((batch, channels, *lattice), dtype)
 
 
+def _batch(image: Array, geometry: Array) -> int:
+    batch: int = image.shape[0] if geometry.shape[0] == 1 else geometry.shape[0]
+    return batch
+
+
 def _components(array: Array) -> tuple[Array, ...]:
     """Return views of the real and the imaginary part, or a real array itself."""
     return (array.real, array.imag) if array.dtype.kind == "c" else (array,)
 
 
+def _by_component(plan: Plan, *arrays: Array | None) -> Iterator[tuple[Any, ...]]:
+    """Yield the plan and the arrays of each component, of which real arrays have one."""
+    first = arrays[0]
+    if first is None or first.dtype.kind != "c":
+        yield plan, *arrays
+        return
+    for k, name in enumerate(("real", "imag")):
+        yield component_plan(plan, k), *(None if array is None else getattr(array, name) for array in arrays)
+
+
+def _is_bfloat16(array: Array) -> bool:
+    """Whether an image is bfloat16: the one dtype of the table that is not NumPy's own, which have numbers up to 23."""
+    return not 0 <= array.dtype.num <= 23
+
+
 def _as_bits(array: Array) -> Array:
     """Return bfloat16, which NumPy does not know by itself, as the integers that the kernels take for it."""
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+    return array.view(np.uint16) if _is_bfloat16(array) else array
 
 
-def _batch(image: Array, geometry: Array) -> int:
-    return int(image.shape[0] if geometry.shape[0] == 1 else geometry.shape[0])
+def _prepared(
+    plan: Plan, lattice: Lattice, geometry: Array, values: Array, bfloat16: bool
+) -> tuple[_native.Request, Array, Array]:
+    """Return the request of a call, and `geometry` and `values` on three lattice axes: views where there are any."""
+    requests, k = requests_of(plan, lattice), len(lattice.shape)
+    merged = (
+        requests.may_merge
+        and merges(geometry.shape, geometry.strides, 1, 1 + k)
+        and merges(values.shape, values.strides, 2, 2 + k)
+    )
+    if merged or k != 3:
+        sides = requests.sides_of(merged)
+        values = values.reshape(values.shape[:2] + sides + values.shape[2 + k :])
+        if requests.on_lattice:
+            geometry = geometry.reshape((geometry.shape[0], *sides, geometry.shape[-1]))
+    return requests.request(merged, bfloat16), geometry, values
 
 
 def pull(
@@ -138,36 +172,38 @@ def pull(
     """Return the values of `image`, (batch, channel, *spatial), on the lattice, (batch, channel, *lattice)."""
     if out is None:
         out = _empty(image, _batch(image, geometry), lattice.shape, image.dtype if dtype is None else dtype)
-    if out.dtype.kind == "c":
-        for k, (part, values) in enumerate(zip(_components(image), _components(out), strict=False)):
-            _pull(part, geometry, lattice, component_plan(plan, k), values)
-        if image.dtype.kind != "c":
-            out.imag = 0
-    else:
+    if out.dtype.kind != "c":
         _pull(image, geometry, lattice, plan, out)
+        return out
+    for k, (part, values) in enumerate(zip(_components(image), _components(out), strict=False)):
+        _pull(part, geometry, lattice, component_plan(plan, k), values)
+    if image.dtype.kind != "c":
+        out.imag = 0
     return out
 
 
 def _pull(image: Array, geometry: Array, lattice: Lattice, plan: Plan, out: Array) -> None:
-    bfloat16 = "bfloat16" in (image.dtype.name, out.dtype.name)
-    if bfloat16 and np.uint16 in (image.dtype, out.dtype):
-        image = image.astype(np.float32)
-        bfloat16 = out.dtype != np.uint16
-    request, points, values = prepare(plan, lattice, geometry, out, bfloat16)
-    _native.pull(request, _as_bits(image), points, _as_bits(values))
-    if not np.may_share_memory(values, out):  # no view of `out` has three lattice axes
-        out[...] = values.reshape(out.shape)
+    bfloat16 = _is_bfloat16(image) or _is_bfloat16(out)
+    if bfloat16:
+        if np.uint16 in (image.dtype, out.dtype):
+            image = image.astype(np.float32)
+            bfloat16 = out.dtype != np.uint16
+        image, target = _as_bits(image), _as_bits(out)
+    else:
+        target = out
+    request, points, values = _prepared(plan, lattice, geometry, target, bfloat16)
+    _native.pull(request, image, points, values)
+    if len(lattice.shape) > 3 and not np.may_share_memory(values, out):  # no view of `out` has three lattice axes
+        target[...] = values.reshape(out.shape)
 
 
 def gradient(image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Array:
     """Return d value / d coordinate, (batch, channel, *lattice, d)."""
     shape = (_batch(image, geometry), image.shape[1], *lattice.shape, plan.ndim)
     out = np.empty(shape, sum_dtype(image.dtype))
-    for k, (part, slopes) in enumerate(zip(_components(image), _components(out), strict=True)):
-        request, points, values = prepare(
-            component_plan(plan, k), lattice, geometry, slopes, part.dtype.name == "bfloat16"
-        )
-        _native.gradient(request, _as_bits(part), points, values)
+    for of_part, part, slopes in _by_component(plan, image, out):
+        request, points, target = _prepared(of_part, lattice, geometry, slopes, _is_bfloat16(part))
+        _native.gradient(request, _as_bits(part), points, target)
     return out
 
 
@@ -175,9 +211,9 @@ def push(values: Array, geometry: Array, lattice: Lattice, plan: Plan, shape: tu
     """Return the transpose of `pull` applied to `values`, an image of `shape`, (batch, channel, *spatial)."""
     image = np.empty(shape, sum_dtype(values.dtype))
     values = np.broadcast_to(values, (_batch(values, geometry), *values.shape[1:]))
-    for part, target in zip(_components(values), _components(image), strict=True):
-        request, points, flat = prepare(plan, lattice, geometry, part, part.dtype.name == "bfloat16")
-        _native.push(request, _as_bits(flat), points, target)
+    for of_part, part, target in _by_component(plan, values, image):
+        request, points, flat = _prepared(of_part, lattice, geometry, _as_bits(part), _is_bfloat16(part))
+        _native.push(request, flat, points, target)
     return image
 
 
@@ -192,16 +228,13 @@ def vjp(
 ) -> tuple[Any, Any]:
     """Return the gradients in `image` and in `geometry` of the inner product of `grad` and the values."""
     grad_image = np.empty(image.shape, sum_dtype(image.dtype)) if need_image else None
-    targets = (None, None) if grad_image is None else _components(grad_image)
     grad_geometry: Any = None
-    for k, (part, grad_part) in enumerate(zip(_components(image), _components(grad), strict=True)):
-        request, points, cotangent = prepare(
-            component_plan(plan, k), lattice, geometry, grad_part, part.dtype.name == "bfloat16"
-        )
+    for of_part, part, grad_part, target in _by_component(plan, image, grad, grad_image):
+        request, points, cotangent = _prepared(of_part, lattice, geometry, grad_part, _is_bfloat16(part))
         grad_points = np.empty(points.shape, points.dtype) if need_geometry else None
-        _native.vjp(request, _as_bits(part), points, cotangent, targets[k], grad_points)
-        if grad_points is not None:
-            grad_geometry = grad_points if k == 0 else grad_geometry + grad_points
+        _native.vjp(request, _as_bits(part), points, cotangent, target, grad_points)
+        if need_geometry:
+            grad_geometry = grad_points if grad_geometry is None else grad_geometry + grad_points
     return grad_image, grad_geometry.reshape(geometry.shape) if need_geometry else None
 
 
@@ -260,14 +293,14 @@ def resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -
         Of the result.
     """
     dtype, between = np.dtype(dtype), sum_dtype(image.dtype)
-    if image.dtype.name == "bfloat16":
+    if _is_bfloat16(image):
         image = image.astype(np.float32)
     last = image.shape[1] > 1 and abs(image.strides[1]) < abs(image.strides[-1])
     arranged = np.moveaxis(image, 1, -1) if last else image
     position = axis + (1 if last else 2)
     direct = dtype == between or (dtype == image.dtype and dtype.kind != "c")
     out = _resample(arranged, position, first, weight, dtype if direct else between)
-    if dtype.kind == "c" or dtype.name == "bfloat16":
+    if dtype.kind == "c" or row_of(dtype) is BFLOAT16:
         out = out.astype(dtype, copy=False)
     elif not direct:  # once more, through a table that changes nothing but the dtype
         same = np.arange(out.shape[position], dtype=np.int64)
@@ -283,13 +316,13 @@ def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: 
     total: Array = np.zeros((_batch(image, geometry), size))
     if image.dtype.kind == "c":
         target = target.astype(image.dtype, copy=False)
-    for k, (part, wanted) in enumerate(zip(_components(image), _components(target), strict=True)):
-        bfloat16 = "bfloat16" in (part.dtype.name, wanted.dtype.name)
+    for of_part, part, wanted in _by_component(plan, image, target):
+        bfloat16 = _is_bfloat16(part) or _is_bfloat16(wanted)
         if bfloat16 and np.uint16 in (part.dtype, wanted.dtype):
             part, wanted, bfloat16 = part.astype(np.float32), wanted.astype(np.float32), False
-        request, points, flat = prepare(component_plan(plan, k), lattice, geometry, wanted, bfloat16)
+        request, points, flat = _prepared(of_part, lattice, geometry, _as_bits(wanted), bfloat16)
         record = np.empty_like(total)
-        _native.normal(request, _as_bits(part), points, _as_bits(flat), record)
+        _native.normal(request, _as_bits(part), points, flat, record)
         total += record
     return total
 
@@ -312,8 +345,9 @@ def winners(importance: Array, geometry: Array, lattice: Lattice, plan: Plan, sh
     best = np.empty((batch, 1, *shape), sum_dtype(importance.dtype))
     winner = np.empty(best.shape, np.int64)
     importance = np.broadcast_to(importance, (batch, *importance.shape[1:]))
-    request, points, values = prepare(plan, lattice, geometry, importance, importance.dtype.name == "bfloat16")
-    _native.winners(request, _as_bits(values), points, best, winner)
+    bfloat16 = _is_bfloat16(importance)
+    request, points, values = _prepared(plan, lattice, geometry, _as_bits(importance), bfloat16)
+    _native.winners(request, values, points, best, winner)
     return winner[:, 0]
 
 

@@ -22,7 +22,7 @@ import pullback._native as _native
 from pullback._cache import cached
 from pullback._plan import BORDERS, Frame, Lattice, Plan, frames_of
 from pullback.backends import composite
-from pullback.backends._request import component_plan, finite_fill, prepare
+from pullback.backends._request import component_plan, finite_fill, merges, requests_of
 from pullback.backends._table import transposed
 
 IMAGE_DTYPES = (
@@ -125,6 +125,21 @@ def _empty_values(image: Tensor, batch: int, lattice: Any, dtype: torch.dtype) -
 
 
 # Kernels for the CPU
+
+
+def prepare(plan: Plan, lattice: Lattice, geometry: Tensor, values: Tensor) -> tuple[_native.Request, Tensor, Tensor]:
+    """Return the request of a call, and `geometry` and `values` on three lattice axes: views where there are any."""
+    requests, k = requests_of(plan, lattice), len(lattice.shape)
+    merged = (
+        requests.may_merge
+        and merges(tuple(geometry.shape), geometry.stride(), 1, 1 + k)
+        and merges(tuple(values.shape), values.stride(), 2, 2 + k)
+    )
+    sides = requests.sides_of(merged)
+    values = values.reshape((*values.shape[:2], *sides, *values.shape[2 + k :]))
+    if requests.on_lattice:
+        geometry = geometry.reshape((geometry.shape[0], *sides, geometry.shape[-1]))
+    return requests.request(merged), geometry, values
 
 
 def _pull_native(image: Tensor, geometry: Tensor, shape: Any, reading: str, dtype: torch.dtype) -> Tensor:
