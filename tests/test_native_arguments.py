@@ -202,3 +202,15 @@ def test_calls_refuse_other_tuples(wrong):
     given = TUPLES[wrong](*described(arguments[1]))
     with pytest.raises((ValueError, TypeError)):
         _native.pull(arguments[0], given, *arguments[2:])
+
+
+def test_axes_of_the_lattice_that_are_1_long_may_be_left_out():
+    _, image, matrix, _ = arguments_of("pull")
+    points = np.random.default_rng(0).uniform(0, 4, (1, 1, 4, 7, 2)).astype(np.float32)
+    for kind, geometry, short in (("affine", matrix, matrix), ("given", points, points[:, 0])):
+        found, wanted = np.zeros((1, 2, 4, 7), np.float32), np.ones((1, 2, 1, 4, 7), np.float32)
+        _native.pull(request(kind), image, short, found)
+        _native.pull(request(kind), image, geometry, wanted)
+        np.testing.assert_array_equal(found, wanted[:, :, 0])
+    with pytest.raises(ValueError, match="values must have the axes"):
+        _native.pull(request(lattice=(2, 4, 7)), image, matrix, found)

@@ -26,7 +26,8 @@ class Requests:
     """What the native module is asked for, for one plan and one lattice.
 
     The kernels see a lattice of three axes. Points that are given need not be told apart by axes, so that rows too
-    short for the kernels become one long row, where memory lets them.
+    short for the kernels become one long row, where memory lets them. A complex image is two real ones, with requests
+    of their own.
 
     Attributes
     ----------
@@ -34,6 +35,8 @@ class Requests:
         Whether the geometry has the axes of the lattice.
     may_merge : bool
         Whether all axes of the lattice may become one.
+    must_reshape : bool
+        Whether the lattice has more than three axes; the kernels take fewer as they are.
     sides : tuple of int
         The lattice as the kernels see it, unless its axes are merged.
     """
@@ -43,7 +46,8 @@ class Requests:
         k = len(shape)
         self.plan, self.lattice = plan, lattice
         self.on_lattice = lattice.kind in (LATTICES["given"], LATTICES["displacement"])
-        self.may_merge = lattice.kind == LATTICES["given"] and (k > 3 or k == 0 or shape[-1] < 128)
+        self.may_merge = lattice.kind == LATTICES["given"] and k > 1 and (k > 3 or shape[-1] < 128)
+        self.must_reshape = k > 3
         self.sides = (1,) * (3 - k) + shape if k <= 3 else (math.prod(shape[:-2]), *shape[-2:])
         self._known: dict[tuple[bool, bool], _native.Request] = {}
 
@@ -53,6 +57,10 @@ class Requests:
         if known is None:
             known = self._known[merged, bfloat16] = self._request(merged, bfloat16)
         return known
+
+    def component(self, k: int) -> Requests:
+        """Return the requests for the real (0) or the imaginary (1) component of a complex image."""
+        return requests_of(component_plan(self.plan, k), self.lattice)
 
     def sides_of(self, merged: bool) -> tuple[int, ...]:
         """Return the lattice as the kernels see it."""
@@ -79,7 +87,7 @@ class Requests:
 
 @cached
 def requests_of(plan: Plan, lattice: Lattice) -> Requests:
-    """Return the requests of a plan whose fill is real."""
+    """Return the requests of a call."""
     return Requests(plan, lattice)
 
 

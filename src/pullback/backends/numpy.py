@@ -151,14 +151,17 @@ def _as_bits(array: Array) -> Array:
 def _prepared(
     plan: Plan, lattice: Lattice, geometry: Array, values: Array, bfloat16: bool
 ) -> tuple[_native.Request, Array, Array]:
-    """Return the request of a call, and `geometry` and `values` on three lattice axes: views where there are any."""
+    """Return the request of a call, and `geometry` and `values` on at most three axes of the lattice.
+
+    They are views wherever there are any; copies may be made of arrays on more than three.
+    """
     requests, k = requests_of(plan, lattice), len(lattice.shape)
     merged = (
         requests.may_merge
         and merges(geometry.shape, geometry.strides, 1, 1 + k)
         and merges(values.shape, values.strides, 2, 2 + k)
     )
-    if merged or k != 3:
+    if merged or requests.must_reshape:
         sides = requests.sides_of(merged)
         values = values.reshape(values.shape[:2] + sides + values.shape[2 + k :])
         if requests.on_lattice:
