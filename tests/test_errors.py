@@ -31,7 +31,11 @@ NAMES = [
         "sample: `interpolation` is 'cubist'",
     ),
     (partial(sample, IMAGE, COORDS, interpolation=3), TypeError, "sample: `interpolation` must be a name"),
-    (partial(sample, IMAGE, COORDS, interpolation=("linear", 3)), ValueError, "`interpolation` is 3; choose from"),
+    (
+        partial(sample, IMAGE, COORDS, interpolation=("linear", 3)),
+        ValueError,
+        "`interpolation` is 3, which is 'spline3' here; choose from",
+    ),
     (
         partial(sample, IMAGE, COORDS, interpolation=pb.Cubic(np.inf)),
         ValueError,
@@ -361,3 +365,45 @@ def test_each_message_begins_with_the_function():
 def test_unknown_names_of_the_package():
     with pytest.raises(AttributeError, match="no attribute 'wrap'"):
         _ = pb.wrap
+
+
+ELSEWHERE = {
+    "border": {
+        "zeros": "'constant'",
+        "border": "'edge'",
+        "replicate": "'edge'",
+        "BORDER_REPLICATE": "'edge'",
+        "nearest": "'edge'",
+        "mirror": "'reflect'",
+        "reflect_101": "'reflect'",
+        "BORDER_REFLECT_101": "'reflect'",
+        "reflection": "'symmetric' with align_corners=False",
+        "grid-mirror": "'symmetric'",
+        "grid-constant": "'constant'",
+        "circular": "'wrap'",
+        "grid-wrap": "'wrap'",
+    },
+    "interpolation": {
+        "nearest-exact": "'nearest'",
+        "INTER_LINEAR": "'linear'",
+        "INTER_CUBIC": r"Cubic\(-0.75\)",
+        "lanczos": "'lanczos3'",
+        "biquintic": "'spline5'",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("argument", "name", "here"), [(argument, *pair) for argument, names in ELSEWHERE.items() for pair in names.items()]
+)
+def test_names_that_other_libraries_use(argument, name, here):
+    with pytest.raises(ValueError, match=f"sample: `{argument}` is '{name}', which is {here}.* here; choose from"):
+        sample(IMAGE, COORDS, **{argument: name})
+    with pytest.raises(ValueError, match=f", which is {here}"):
+        warp(IMAGE, TURN, **{argument: ("linear" if argument == "interpolation" else "edge", name)})
+
+
+def test_orders_of_splines_are_named():
+    for order, here in enumerate(["nearest", "linear", "spline2", "spline3", "spline4", "spline5"]):
+        with pytest.raises(TypeError, match=f"`interpolation` must be a name .* got {order}, which is '{here}' here"):
+            sample(IMAGE, COORDS, interpolation=order)

@@ -23,6 +23,32 @@ _MAX_SIDE = 2**30
 MOST_THREADS = 1024
 
 
+# What SciPy, OpenCV, PyTorch, kornia, scikit-image and Pillow call it, and what it is called here. Of SciPy's and OpenCV's
+# "reflect", which is "symmetric" here, nothing can be said: it is a name here too.
+_ELSEWHERE = {
+    "border": {
+        **dict.fromkeys(("zeros", "zero", "fill", "grid_constant"), "'constant'"),
+        **dict.fromkeys(("border", "replicate", "replicated", "nearest", "clamp", "extend"), "'edge'"),
+        **dict.fromkeys(("mirror", "reflect_101", "reflect101", "default"), "'reflect'"),
+        **dict.fromkeys(("grid_mirror", "half_sample_symmetric"), "'symmetric'"),
+        "reflection": "'symmetric' with align_corners=False and 'reflect' with align_corners=True",
+        **dict.fromkeys(("grid_wrap", "circular", "periodic", "tile"), "'wrap'"),
+    },
+    "interpolation": {
+        **dict.fromkeys(("nearest_exact", "nearestneighbor", "inter_nearest", "0"), "'nearest'"),
+        **dict.fromkeys(("biquadratic", "2"), "'spline2'"),
+        **dict.fromkeys(("inter_linear", "1"), "'linear'"),
+        **dict.fromkeys(("inter_cubic",), "Cubic(-0.75)"),
+        **dict.fromkeys(("3", "spline"), "'spline3'"),
+        **dict.fromkeys(("biquartic", "4"), "'spline4'"),
+        **dict.fromkeys(("biquintic", "quintic", "5"), "'spline5'"),
+        **dict.fromkeys(("lanczos",), "'lanczos3', or 'lanczos4' as in OpenCV,"),
+        **dict.fromkeys(("inter_lanczos4",), "'lanczos4'"),
+        **dict.fromkeys(("inter_area", "box"), "interpolation='area' of resize"),
+    },
+}
+
+
 class LayoutWarning(UserWarning):
     """An image's axes look different from what the call says they are.
 
@@ -51,7 +77,8 @@ def _names(names: Sequence[str]) -> str:
 def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim: int) -> tuple[Any, ...]:
     """Return one known name, or :class:`~pullback.Cubic`, an axis."""
     if not isinstance(value, str | _plan.Cubic | Sequence):
-        raise TypeError(f"{function}: `{argument}` must be a name or one name an axis, got {type(value).__name__}")
+        got = f"{value!r}{_here(argument, value)}" if isinstance(value, Integral) else type(value).__name__
+        raise TypeError(f"{function}: `{argument}` must be a name or one name an axis, got {got}")
     spread = _plan.per_axis(value, ndim)
     if len(spread) != ndim:
         raise ValueError(
@@ -62,8 +89,16 @@ def choices(function: str, argument: str, value: Any, known: Sequence[str], ndim
             if not (isinstance(name.a, Real) and math.isfinite(name.a)):
                 raise ValueError(f"{function}: `interpolation` is {name!r}; `a` must be a finite number")
         elif not isinstance(name, str) or name not in known:
-            raise ValueError(f"{function}: `{argument}` is {name!r}; choose from {_names(list(known))}")
+            raise ValueError(
+                f"{function}: `{argument}` is {name!r}{_here(argument, name)}; choose from {_names(known)}"
+            )
     return spread
+
+
+def _here(argument: str, name: Any) -> str:
+    """Say what a name that another library uses is called here."""
+    known = _ELSEWHERE.get(argument, {}).get(str(name).lower().replace("-", "_").removeprefix("border_"))
+    return "" if known is None else f", which is {known} here"
 
 
 def interpolations(function: str, value: Any, ndim: int, dtype: Any) -> tuple[Any, ...]:
@@ -93,7 +128,7 @@ def mixing(function: str, plan: _plan.Plan, argument: str) -> None:
 def choice(function: str, argument: str, value: Any, known: Sequence[str]) -> str:
     """Return `value`, which must be one of the known names."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{function}: `{argument}` is {value!r}; choose from {_names(list(known))}")
+        raise ValueError(f"{function}: `{argument}` is {value!r}; choose from {_names(known)}")
     return value
 
 

@@ -41,7 +41,8 @@ def sample(
         - ``"nearest"``: copies the nearest sample as it is, half-way the one on the right; ``"label"``: copies the
           integer that has the largest weight among the linear ones, for all axes or none; of equals, the smallest;
         - ``"linear"`` (or ``"bilinear"``, ``"trilinear"``);
-        - ``"cubic"`` (or ``"bicubic"``): Keys' cubic convolution, a = -1/2; :class:`pullback.Cubic` sets another `a`;
+        - ``"cubic"`` (or ``"bicubic"``): Keys' cubic convolution, a = -1/2, where OpenCV's and PyTorch's bicubic have
+          -3/4; :class:`pullback.Cubic` sets another `a`;
         - ``"mitchell"``: Mitchell and Netravali's cubic, B = C = 1/3, which smooths a little;
         - ``"lanczos2"``, ``"lanczos3"``, ``"lanczos4"``: windowed sinc, normalised to a sum of 1;
         - ``"spline2"`` ... ``"spline5"``: interpolating B-splines; the image is prefiltered first

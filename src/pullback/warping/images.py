@@ -51,7 +51,8 @@ def warp(
     interpolation : str, Cubic, or a sequence with one an axis
         As in :func:`pullback.sample`.
     border : str or sequence of str
-        How taps beyond the image are read, as in :func:`pullback.sample`.
+        How taps beyond the image are read, as in :func:`pullback.sample`. With the default, ``"constant"``, an image
+        fades to `fill` over its outermost half pixel where it is enlarged: see the notes.
     fill : number or sequence of numbers
         The value beyond a constant border, one or one a channel, as in :func:`pullback.sample`.
     extent : {"blend", "crop"}
@@ -96,6 +97,11 @@ def warp(
     Notes
     -----
     Coordinates are generated inside the kernel, in double precision, and take no memory.
+
+    Beyond the image, ``border="constant"`` reads `fill`, so that an edge is smooth wherever it comes to lie. An identity
+    in ``"centered"`` to a larger output puts points between the edge of the outermost pixels and their middle, which
+    mix them with `fill`: a white picture gets a grey rim. To enlarge or shrink an image, take :func:`resize`, or
+    ``border="edge"``.
 
     With `antialias`, let J = U S V^T be the linear part of the map from output to input indices. Where a singular value
     s exceeds 1, the image is averaged along its u, over the :math:`2 m - 1` positions :math:`h k u` with the weights
