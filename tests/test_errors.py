@@ -34,7 +34,7 @@ NAMES = [
     (
         partial(sample, IMAGE, COORDS, interpolation=("linear", 3)),
         ValueError,
-        "`interpolation` is 3, which is 'spline3' here; choose from",
+        "`interpolation` is 3, which is 'spline3'",
     ),
     (
         partial(sample, IMAGE, COORDS, interpolation=pb.Cubic(np.inf)),
@@ -307,7 +307,11 @@ SIZES = [
         ValueError,
         "prefilter: `ndim` is '2'; give the number of spatial axes",
     ),
-    (partial(pb.prefilter, IMAGE, 3, "mirror"), ValueError, "prefilter: `border` is 'mirror'; choose from"),
+    (
+        partial(pb.prefilter, IMAGE, 3, "mirror"),
+        ValueError,
+        "prefilter: `border` is 'mirror', which is 'reflect'",
+    ),
     (partial(pb.prefilter, np.ones((0, 9)), 3, "edge"), ValueError, "prefilter: `image` has no samples"),
     (partial(pb.set_num_threads, 2.0), TypeError, "set_num_threads: `count` must be an integer, got 2.0"),
     (partial(pb.set_num_threads, 0), ValueError, "set_num_threads: `count` is 0; give 1 to 1024"),

@@ -23,8 +23,8 @@ _MAX_SIDE = 2**30
 MOST_THREADS = 1024
 
 
-# What SciPy, OpenCV, PyTorch, kornia, scikit-image and Pillow call it, and what it is called here. Of SciPy's and OpenCV's
-# "reflect", which is "symmetric" here, nothing can be said: it is a name here too.
+# What SciPy, OpenCV, PyTorch, kornia, scikit-image and Pillow call it, and what it is called here. Nothing can be said
+# of SciPy's and OpenCV's "reflect", which is "symmetric" here: it is a name here too.
 _ELSEWHERE = {
     "border": {
         **dict.fromkeys(("zeros", "zero", "fill", "grid_constant"), "'constant'"),

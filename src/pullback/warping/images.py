@@ -98,9 +98,9 @@ def warp(
     -----
     Coordinates are generated inside the kernel, in double precision, and take no memory.
 
-    Beyond the image, ``border="constant"`` reads `fill`, so that an edge is smooth wherever it comes to lie. An identity
-    in ``"centered"`` to a larger output puts points between the edge of the outermost pixels and their middle, which
-    mix them with `fill`: a white picture gets a grey rim. To enlarge or shrink an image, take :func:`resize`, or
+    Beyond the image, ``border="constant"`` reads `fill`, so that an edge is smooth wherever it comes to lie. An
+    identity in ``"centered"`` to a larger output puts points between the edge of the outermost pixels and their middle,
+    which mix them with `fill`: a white picture gets a grey rim. To enlarge or shrink an image, take :func:`resize`, or
     ``border="edge"``.
 
     With `antialias`, let J = U S V^T be the linear part of the map from output to input indices. Where a singular value
