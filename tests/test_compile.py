@@ -24,6 +24,7 @@ FAMILIES = {
     "coarse displacement": (lambda p, shape: pb.Displacement(p), torch.rand(6, 7, 2)),
     "velocity": (lambda p, shape: pb.Velocity(p, steps=3), torch.rand(18, 23, 2)),
     # torch.compile does not know `@` of objects
+    "matrices": (lambda p, shape: pb.Chain.of(pb.Similarity(p[0], p[1], p[2:]), pb.Translation(p[2:])), torch.ones(4)),
     "chain": (lambda p, shape: pb.Chain.of(pb.Affine(p), pb.FreeForm(torch.ones(4, 4, 2))), torch.eye(2, 3) + 0.1),
 }
 

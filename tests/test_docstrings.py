@@ -121,14 +121,18 @@ def referred(name):
     return found[1] if found and found[2] == name.rpartition(".")[2] else None
 
 
+def own_function(value):
+    """Return the function of a method, which is the same for all classes that inherit it; a property itself."""
+    return getattr(value, "__func__", value)
+
+
 def resolved(path):
     """Return the name in PUBLIC of what a docstring refers to."""
     module = max((module for module in PUBLIC_MODULES if path.startswith(module + ".")), key=len)
     owner_name, _, attribute = path.removeprefix(module + ".").rpartition(".")
     owner = getattr(importlib.import_module(module), owner_name)
-    return next(
-        name for name in members(owner) if name.endswith("." + attribute) and PUBLIC[name] == getattr(owner, attribute)
-    )
+    value = own_function(getattr(owner, attribute))
+    return next(name for name in members(owner) if own_function(PUBLIC[name]) is value)
 
 
 def parameters(value):

@@ -9,9 +9,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pullback._cache import is_tracing
+from pullback._plan import MAX_NDIM
 
 # A NumPy array or a torch tensor: the two share the operations used here, but no type that says so.
 Array: TypeAlias = Any
+
+_FLOAT64 = np.dtype(np.float64)
+# Identity matrices by their size, not to be written to.
+_IDENTITIES = tuple(np.eye(n) for n in range(MAX_NDIM + 1))
+for _identity in _IDENTITIES:
+    _identity.setflags(write=False)
 
 
 def is_tensor(value: object) -> bool:
@@ -48,9 +55,9 @@ def as_arrays(function: str, **values: Array) -> tuple[Array, ...]:
     If one of them is a tensor, all become tensors on its device, in the widest floating dtype among the tensors;
     otherwise all become float64 arrays.
     """
+    if not any([is_tensor(value) for value in values.values()]):
+        return tuple([_as_real_array(function, name, value) for name, value in values.items()])
     tensors = {name: value for name, value in values.items() if is_tensor(value)}
-    if not tensors:
-        return tuple(_as_real_array(function, name, value) for name, value in values.items())
     dtype, device = _common_dtype_and_device(function, tensors)
     return tuple(_as_tensor(function, name, value, dtype, device) for name, value in values.items())
 
@@ -69,10 +76,39 @@ def multiply(first: Array, second: Array) -> Array:
 
 
 def eye_like(vectors: Array) -> Array:
-    """Return the identity matrix for `vectors`, ``(..., d)``, as an array of their kind."""
+    """Return the identity matrix for `vectors`, ``(..., d)``, as an array of their kind that is only read."""
     if is_tensor(vectors):
         return sys.modules["torch"].eye(vectors.shape[-1], dtype=vectors.dtype, device=vectors.device)
-    return np.eye(vectors.shape[-1])
+    return _IDENTITIES[vectors.shape[-1]]
+
+
+def beside(*parts: Array) -> Array:
+    """Return float64 arrays, or tensors of one dtype, ``(..., k)`` side by side; their leading axes broadcast."""
+    shapes = [part.shape[:-1] for part in parts]
+    shape = shapes[0] if shapes[1:] == shapes[:-1] else np.broadcast_shapes(*shapes)
+    if is_tensor(parts[0]):
+        return sys.modules["torch"].cat([part.expand(*shape, part.shape[-1]) for part in parts], -1)
+    # For a few numbers, several times as fast as NumPy's concatenate and stack, here and in `matrix_of`.
+    out = np.empty((*shape, sum([part.shape[-1] for part in parts])))
+    start = 0
+    for part in parts:
+        stop = start + part.shape[-1]
+        out[..., start:stop] = part
+        start = stop
+    return out
+
+
+def matrix_of(rows: Sequence[Sequence[Array]]) -> Array:
+    """Return matrices, ``(..., n, m)``, of rows of entries: float64 arrays or numbers, or tensors, of one shape."""
+    first = rows[0][0]
+    if is_tensor(first):
+        torch = sys.modules["torch"]
+        return torch.stack([torch.stack(tuple(row), -1) for row in rows], -2)
+    out = np.empty((*first.shape, len(rows), len(rows[0])))
+    for i, row in enumerate(rows):
+        for j, entry in enumerate(row):
+            out[..., i, j] = entry
+    return out
 
 
 def spread(array: Array, shape: Sequence[int]) -> Array:
@@ -98,6 +134,8 @@ def written(values: Array) -> str:
 def _as_real_array(function: str, name: str, value: Array) -> Array:
     if is_tracing():  # torch.compile does not look at NumPy's dtypes
         return np.asarray(value)
+    if type(value) is np.ndarray and value.dtype is _FLOAT64:
+        return value
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -132,6 +170,11 @@ def _common_dtype_and_device(function: str, tensors: dict[str, Array]) -> tuple[
         if tensor.is_floating_point():
             dtype = tensor.dtype if dtype is None else torch.promote_types(dtype, tensor.dtype)
     return dtype or torch.get_default_dtype(), device
+
+
+def own(array: Array) -> Array:
+    """Return a copy of an array, which no one else can write to; a tensor itself."""
+    return array if is_tensor(array) else array.copy("K")
 
 
 def detached(value: Array) -> Array:

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pullback._arrays import Array, apply_linear, as_arrays, detached, eye_like, is_tensor, multiply, namespace, written
+from pullback._arrays import (
+    Array,
+    apply_linear,
+    as_arrays,
+    beside,
+    detached,
+    eye_like,
+    is_tensor,
+    multiply,
+    namespace,
+    own,
+    written,
+)
 from pullback._plan import MAX_NDIM, constant
 from pullback.transforms.conventions import Imported
 from pullback.transforms.fitting import fitted_affine
@@ -64,7 +76,7 @@ class Affine(Imported, MatrixTransform):
             raise ValueError(
                 f"Affine: `matrix` has shape {shape}; give (d, d + 1) or (N, d, d + 1) with d of 1, 2 or 3{hint}"
             )
-        self._hold(matrix)
+        self._hold(own(matrix))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
@@ -75,7 +87,7 @@ class Affine(Imported, MatrixTransform):
     def identity(cls, ndim: int) -> Self:
         """Return the affine map that moves nothing; see :meth:`pullback.transforms.MatrixTransform.identity`."""
         ndim = check_ndim("Affine.identity", ndim)
-        return cls(np.eye(ndim, ndim + 1))
+        return cls._holding(np.eye(ndim, ndim + 1))
 
     @classmethod
     def rotation(cls, degrees: Array, center: Array = None, axis: int | None = None) -> Self:
@@ -269,9 +281,7 @@ class Affine(Imported, MatrixTransform):
     @classmethod
     def _assembled(cls, linear: Array, offset: Array) -> Self:
         """Return the map of a linear part ``(..., d, d)`` and an offset ``(..., d)`` whose batches broadcast."""
-        if offset.ndim == 2 and (linear.ndim == 2 or linear.shape[0] != offset.shape[0]):
-            linear = linear + namespace(offset).zeros_like(offset)[..., None]
-        return cls._holding(namespace(linear).concatenate([linear, offset[..., None]], -1))
+        return cls._holding(beside(linear, offset[..., None]))
 
     def _after(self, other: Self) -> Self:
         linear = multiply(self.matrix[..., :-1], other.matrix[..., :-1])

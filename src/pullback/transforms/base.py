@@ -1,22 +1,23 @@
-"""What all transforms share: parameters that are NumPy arrays or tensors, a batch axis, and composition."""
+"""What a transform is: a map of points with its derivatives, of which there may be a batch, and which composes."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pullback._arrays import Array, as_arrays, is_tensor
+from pullback.transforms.parameters import Parametrised
 from pullback.transforms.points import check_points, points_like
 from pullback.transforms.storage import Stored, StrPath
 
 if TYPE_CHECKING:
-    from typing import Self
+    pass
 
 
-class Transform(Stored, ABC):
+class Transform(Stored, Parametrised):
     """A map of positions in the output to the positions in the input that they are read from.
 
     A transform is immutable and holds one array, `parameters`: float64 NumPy, or a tensor with its device, its dtype
@@ -49,7 +50,6 @@ class Transform(Stored, ABC):
     True
     """
 
-    parameters: Array
     lattice: ClassVar[str] = "given"
 
     # The number of trailing axes of `parameters` that belong to one transform.
@@ -58,85 +58,6 @@ class Transform(Stored, ABC):
     _compose: ClassVar[Callable[..., Transform]]
     # NumPy must leave `array @ transform` to this class, which refuses it, and not try it element by element.
     __array_ufunc__ = None
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is immutable; make a new one from new parameters")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is immutable")
-
-    @classmethod
-    def _holding(cls, parameters: Array) -> Self:
-        """Return a transform around `parameters` that are known to be of the right kind and shape."""
-        transform = object.__new__(cls)
-        transform._hold(parameters)
-        return transform
-
-    def _hold(self, parameters: Array) -> None:
-        if not is_tensor(parameters):
-            parameters = np.array(parameters, dtype=np.float64)
-            parameters.setflags(write=False)
-        object.__setattr__(self, "parameters", parameters)
-
-    @classmethod
-    @abstractmethod
-    def from_parameters(cls, parameters: Array) -> Self:
-        """Return the transform of this family that has the given parameters.
-
-        Parameters
-        ----------
-        parameters : array_like or Tensor
-            Laid out as in the attribute of that name, with a batch axis in front or without.
-
-        Returns
-        -------
-        Transform
-            Of this class: on float64 NumPy arrays, or around the tensor itself, with its autograd graph.
-
-        Raises
-        ------
-        ValueError
-            If the shape is none of this family's.
-        TypeError
-            If `parameters` holds anything but real numbers; for :class:`pullback.Chain` and
-            :class:`pullback.ThinPlateSpline`, which are more than their parameters, always.
-
-        Examples
-        --------
-        >>> import pullback as pb
-        >>> pb.Similarity.from_parameters([2.0, 0.0, 3.0, 4.0])
-        Similarity(scale=2, rotation=0, translation=[3, 4])
-        """
-
-    def with_parameters(self, parameters: Array) -> Self:
-        """Return this transform with other parameters, and with whatever else it holds unchanged.
-
-        Parameters
-        ----------
-        parameters : array_like or Tensor
-            Laid out as in the attribute of that name; of a :class:`pullback.Chain`, a tuple with those of each
-            transform.
-
-        Returns
-        -------
-        Transform
-            Of this class.
-
-        Raises
-        ------
-        ValueError
-            If the shape is none of this family's.
-        TypeError
-            If `parameters` holds anything but real numbers.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import pullback as pb
-        >>> pb.Velocity(np.zeros((4, 5, 2)), steps=3).with_parameters(np.ones((4, 5, 2))).steps
-        3
-        """
-        return self.from_parameters(parameters)
 
     @property
     @abstractmethod
@@ -455,62 +376,6 @@ class Transform(Stored, ABC):
         if not isinstance(other, Transform):
             return NotImplemented
         return self._compose(self, other)
-
-    def numpy(self) -> Self:
-        """Return this transform on float64 NumPy arrays, cut off from any autograd graph.
-
-        Returns
-        -------
-        Transform
-            Of this class; this one itself, if it is on NumPy arrays already.
-
-        Examples
-        --------
-        >>> import torch
-        >>> import pullback as pb
-        >>> pb.Translation(torch.tensor([1.0, 2.0], requires_grad=True)).numpy()
-        Translation(offset=[1, 2])
-        """
-        if not is_tensor(self.parameters):
-            return self
-        return self.with_parameters(self.parameters.detach().cpu().double().numpy())
-
-    def torch(self, device: Any = None, dtype: Any = None) -> Self:
-        """Return this transform on torch tensors.
-
-        Parameters
-        ----------
-        device : torch.device or str, optional
-            Where to put the parameters. Default: where they are; the CPU for NumPy arrays.
-        dtype : torch.dtype, optional
-            A floating-point dtype. Default: the one they have; float64 for NumPy arrays.
-
-        Returns
-        -------
-        Transform
-            Of this class. Gradients pass through the conversion of tensors.
-
-        Raises
-        ------
-        TypeError
-            If `dtype` is not a floating-point dtype.
-
-        Examples
-        --------
-        >>> from pullback.transforms import Translation
-        >>> Translation([1.0, 2.0]).torch().parameters.dtype
-        torch.float64
-        """
-        import torch
-
-        if dtype is not None and not dtype.is_floating_point:
-            raise TypeError(
-                f"{type(self).__name__}.torch: `dtype` is {dtype}; give a floating-point dtype such as torch.float32"
-            )
-        parameters = self.parameters
-        if not is_tensor(parameters):
-            parameters = torch.tensor(parameters)
-        return self.with_parameters(parameters.to(device=device, dtype=dtype))
 
     def __repr__(self) -> str:
         name, parameters = type(self).__name__, self.parameters

@@ -233,7 +233,7 @@ def _simplified(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
             raise TypeError(f"Chain: got {type(transform).__name__}; give transforms")
         for part in transform.transforms if isinstance(transform, Chain) else (transform,):
             if parts and isinstance(part, MatrixTransform) and isinstance(parts[-1], MatrixTransform):
-                parts[-1] = parts[-1] @ part
+                parts[-1] = parts[-1]._times(part)
             else:
                 parts.append(part)
     return tuple(parts)

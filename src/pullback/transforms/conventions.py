@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pullback._arrays import apply_linear, as_arrays, namespace
+from pullback._arrays import apply_linear, as_arrays, beside, is_tensor, namespace
 from pullback._plan import MAX_NDIM, Frame, frame_of
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Exported:
         )
         linear = matrix[..., :-1] * scale_out / scale_in[:, None]
         offset = (apply_linear(matrix[..., :-1], offset_out) + matrix[..., -1] - offset_in) / scale_in
-        return reversed_axes(namespace(matrix).concatenate([linear, offset[..., None]], -1))
+        return reversed_axes(beside(linear, offset[..., None]))
 
 
 class Imported(Exported):
@@ -328,7 +328,7 @@ class Imported(Exported):
         )
         linear = theta[..., :-1] * scale_in[:, None] / scale_out
         offset = theta[..., -1] * scale_in + offset_in - apply_linear(linear, offset_out)
-        return cls.from_parameters(namespace(theta).concatenate([linear, offset[..., None]], -1))
+        return cls.from_parameters(beside(linear, offset[..., None]))
 
 
 def reversed_axes(matrix: Array) -> Array:
@@ -342,7 +342,10 @@ def facing_forward(matrix: Array) -> Array:
     """Return a projective matrix times -1 where its last entry is negative; other matrices as they are."""
     if matrix.shape[-1] != matrix.shape[-2]:
         return matrix
-    return namespace(matrix).where(matrix[..., -1:, -1:] < 0, -matrix, matrix)
+    is_behind = matrix[..., -1:, -1:] < 0
+    if not is_tensor(matrix) and not is_behind.any():
+        return matrix
+    return namespace(matrix).where(is_behind, -matrix, matrix)
 
 
 def _square(function: str, argument: str, matrix: Array) -> Array:

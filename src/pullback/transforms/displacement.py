@@ -161,7 +161,7 @@ class Displacement(LatticeField):
             raise ValueError(f"{name}: `max_iterations` is {max_iterations!r}; give 1 or more")
         _, frame = self._extent(name, None, frame)
         value = self._fixed_point(tolerance, max_iterations, frame)
-        return Displacement(self._attached(value, frame) if is_tensor(value) else value)
+        return Displacement._holding(self._attached(value, frame) if is_tensor(value) else value)
 
     def _fixed_point(self, tolerance: float, max_iterations: int, frame: str) -> Array:
         field = self.parameters.detach().double() if is_tensor(self.parameters) else self.parameters

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pullback._arrays import Array, apply_linear, as_arrays, namespace, spread, written
+from pullback._arrays import Array, apply_linear, as_arrays, beside, own, written
 from pullback._plan import constant
 from pullback.transforms.fitting import fitted_euclidean
 from pullback.transforms.matrix import MatrixTransform
@@ -67,9 +67,8 @@ class Euclidean(MatrixTransform):
         rotation, offset = arrays if rotation is not None else (None, arrays[0])
         check_vectors("Euclidean", "translation", offset)
         rotation = turn_of("Euclidean", rotation, offset)
-        batch = check_batch("Euclidean", 1, rotation=rotation, translation=offset)
-        parts = (rotation, offset)
-        self._hold(namespace(offset).concatenate([spread(part, (*batch, part.shape[-1])) for part in parts], -1))
+        check_batch("Euclidean", 1, rotation=rotation, translation=offset)
+        self._hold(beside(rotation, offset))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
@@ -80,7 +79,7 @@ class Euclidean(MatrixTransform):
                 f"Euclidean.from_parameters: `parameters` has shape {tuple(parameters.shape)}; "
                 "give (k,) or (N, k) with k = 1 in 1-D, 3 in 2-D or 6 in 3-D"
             )
-        return cls._holding(parameters)
+        return cls._holding(own(parameters))
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
@@ -121,43 +120,44 @@ class Euclidean(MatrixTransform):
     @property
     def angle(self) -> Array:
         """2-D: the angle in radians, ``(...)``; 3-D: the rotation vector, ``(..., 3)``; 1-D: empty, ``(..., 0)``."""
-        return self._turn[..., 0] if self.ndim == 2 else self._turn
+        turn, _ = self._motion
+        return turn[..., 0] if self.ndim == 2 else turn
 
     @property
     def offset(self) -> Array:
         """The translation, ``(..., d)``."""
-        return self.parameters[..., -self.ndim :]
-
-    @property
-    def _turn(self) -> Array:
-        return self.parameters[..., : TURN_SIZES[self.ndim]]
+        return self._motion[1]
 
     @property
     def matrix(self) -> Array:
         """The matrix ``[R | offset]``, ``(..., d, d + 1)``."""
-        return namespace(self.parameters).concatenate([rotation_matrix(self._turn), self.offset[..., None]], -1)
+        turn, offset = self._motion
+        return beside(rotation_matrix(turn), offset[..., None])
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
         """Pull a gradient back to the parameters; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         grad_matrix = self._check_gradient(grad_matrix)
-        grad_turn = rotation_vjp(self._turn, grad_matrix[..., :-1])
-        return namespace(grad_matrix).concatenate([grad_turn, grad_matrix[..., -1]], -1)
+        grad_turn = rotation_vjp(self._motion[0], grad_matrix[..., :-1])
+        return beside(grad_turn, grad_matrix[..., -1])
 
     def inverse(self) -> Self:
         """Return the rigid motion that undoes this one, in closed form; see :meth:`pullback.Transform.inverse`."""
-        return self._packed(-self._turn, -apply_linear(rotation_matrix(-self._turn), self.offset))
+        turn, offset = self._motion
+        return self._packed(-turn, -apply_linear(rotation_matrix(-turn), offset))
 
     @property
     def _motion(self) -> tuple[Array, Array]:
-        return self._turn, self.offset
+        count = TURN_SIZES[self.ndim]
+        return self.parameters[..., :count], self.parameters[..., count:]
 
     def _after(self, other: Self) -> Self:
-        offset = apply_linear(rotation_matrix(self._turn), other.offset) + self.offset
-        return self._packed(composed_turn(self._turn, other._turn), offset)
+        (turn, offset), (other_turn, other_offset) = self._motion, other._motion
+        offset = apply_linear(rotation_matrix(turn), other_offset) + offset
+        return self._packed(composed_turn(turn, other_turn), offset)
 
     @classmethod
     def _packed(cls, turn: Array, offset: Array) -> Self:
-        return cls._holding(namespace(offset).concatenate([turn, offset], -1))
+        return cls._holding(beside(turn, offset))
 
     @classmethod
     def _from_narrower(cls, other: MatrixTransform) -> Self | None:

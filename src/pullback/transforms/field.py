@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, eye_like, namespace, unspread
+from pullback._arrays import Array, as_arrays, eye_like, namespace, own, unspread
 from pullback._plan import MAX_NDIM, constant, frame_of, is_reversed
 from pullback.transforms.deformation import Deformation, check_extent, count_folds
 from pullback.transforms.points import lattice_index
@@ -81,12 +81,12 @@ class LatticeField(OnLattice):
     _argument: ClassVar[str]
 
     def __init__(self, field: Array) -> None:
-        self._hold(self._checked(field))
+        self._hold(own(self._checked(field)))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
         """Return the transform with the given vectors; see :meth:`pullback.Transform.from_parameters`."""
-        return cls._holding(cls._checked(parameters))
+        return cls._holding(own(cls._checked(parameters)))
 
     def fits(self, shape: Sequence[int], frame: str) -> bool:
         """Tell whether the lattice is that of an output of `shape`; see :meth:`pullback.Transform.fits`."""

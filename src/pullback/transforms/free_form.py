@@ -193,7 +193,7 @@ class FreeForm(LatticeField):
         shape, frame = self._extent("FreeForm.displacement", shape, frame)
         points = self._lattice_points(shape, frame)
         coordinates, points = as_arrays("displacement", coordinates=self.coordinates(shape, frame), points=points)
-        return Displacement(coordinates - points)
+        return Displacement._holding(coordinates - points)
 
     def _extent(self, function: str, shape: Sequence[int] | None, frame: str) -> tuple[tuple[int, ...], str]:
         if shape is None:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pullback._arrays import Array, apply_linear, as_arrays, namespace
+from pullback._arrays import Array, apply_linear, as_arrays, is_tensor, matrix_of, namespace
 from pullback._plan import MAX_NDIM
 from pullback.transforms.points import check_batch, check_ndim
 
@@ -46,19 +46,21 @@ def scaling_about(function: str, factors: Array, center: Array, ndim: int | None
     """
     (factors,) = as_arrays(function, factors=factors)
     ndim = _scaling_ndim(function, factors, center, ndim)
-    xp = namespace(factors)
     factors = factors if factors.ndim else factors[None]
-    factors = factors if factors.shape[-1] == ndim else xp.concatenate([factors] * ndim, -1)
-    rows = [xp.stack([factors[..., i] * (i == j) for j in range(ndim)], -1) for i in range(ndim)]
-    return offset_about(function, xp.stack(rows, -2), center)
+    own = [factors[..., axis % factors.shape[-1]] for axis in range(ndim)]
+    linear = with_entries({(axis, axis): factor for axis, factor in enumerate(own)}, own[0], ndim)
+    return offset_about(function, linear, center)
 
 
 def with_entries(entries: dict[tuple[int, int], Array], like: Array, ndim: int) -> Array:
     """Return matrices ``(..., d, d)`` with the given entries, in the shape of `like`; others are the identity's."""
-    xp = namespace(like)
-    zero, one = xp.zeros_like(like), xp.ones_like(like)
-    rows = [xp.stack([entries.get((i, j), one if i == j else zero) for j in range(ndim)], -1) for i in range(ndim)]
-    return xp.stack(rows, -2)
+    if is_tensor(like):
+        zero, one = namespace(like).zeros_like(like), namespace(like).ones_like(like)
+        return matrix_of([[entries.get((i, j), one if i == j else zero) for j in range(ndim)] for i in range(ndim)])
+    matrix = np.zeros((*like.shape, ndim, ndim)) + np.eye(ndim)
+    for (i, j), entry in entries.items():
+        matrix[..., i, j] = entry
+    return matrix
 
 
 def offset_about(function: str, linear: Array, center: Array) -> tuple[Array, Array]:
@@ -100,16 +102,13 @@ def _plane(function: str, axis: int | None, center: Array) -> tuple[int, int]:
 def _cosine_and_sine(degrees: Array) -> tuple[Array, Array]:
     """Return the cosine and sine of an angle in degrees, exact at multiples of 90."""
     xp = namespace(degrees)
-    quarters = xp.round(degrees / 90)
+    quarters = (degrees / 90).round()
     rest = (degrees - 90 * quarters) * (math.pi / 180)
     cosine, sine = xp.cos(rest), xp.sin(rest)
     quadrant = quarters % 4
     odd, cosine_negative, sine_negative = quadrant % 2 == 1, (quadrant == 1) | (quadrant == 2), quadrant >= 2
     turned_cosine, turned_sine = xp.where(odd, sine, cosine), xp.where(odd, cosine, sine)
-    return (
-        xp.where(cosine_negative, -turned_cosine, turned_cosine),
-        xp.where(sine_negative, -turned_sine, turned_sine),
-    )
+    return turned_cosine * (1 - 2 * cosine_negative), turned_sine * (1 - 2 * sine_negative)
 
 
 def _scaling_ndim(function: str, factors: Array, center: Array, ndim: int | None) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, overload
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, namespace, unspread
+from pullback._arrays import Array, as_arrays, beside, is_tensor, namespace, unspread
 from pullback.transforms.base import Transform
 from pullback.transforms.conventions import Exported
 from pullback.transforms.fitting import Fitted
@@ -62,7 +62,7 @@ class MatrixTransform(Exported, Fitted, Transform):
         matrix = self.matrix
         xp = namespace(matrix)
         zero = xp.zeros_like(matrix[..., :1, :])
-        last = xp.concatenate([zero[..., :-1], zero[..., -1:] + 1], -1)
+        last = beside(zero[..., :-1], zero[..., -1:] + 1)
         return xp.concatenate([matrix, last], -2)
 
     @abstractmethod
@@ -175,8 +175,10 @@ class MatrixTransform(Exported, Fitted, Transform):
     def __matmul__(self, other: Transform) -> Transform: ...
     def __matmul__(self, other: Transform) -> Transform:
         """Return the transform that applies `other` first, then this; see :meth:`pullback.Transform.__matmul__`."""
-        if not isinstance(other, MatrixTransform):
-            return super().__matmul__(other)
+        return self._times(other) if isinstance(other, MatrixTransform) else super().__matmul__(other)
+
+    def _times(self, other: MatrixTransform) -> MatrixTransform:
+        """Return ``self @ other`` where both are matrices; `torch.compile` does not know `@` of objects."""
         _check_composable(self, other)
         first, second = _in_one_family(*_on_the_same_arrays(self, other))
         return first._after(second)
@@ -268,5 +270,7 @@ def _from_narrow_to_wide(family: type[MatrixTransform]) -> Iterator[type[MatrixT
 
 
 def _on_the_same_arrays(first: MatrixTransform, second: MatrixTransform) -> tuple[MatrixTransform, MatrixTransform]:
+    if not (is_tensor(first.parameters) or is_tensor(second.parameters)):
+        return first, second
     one, other = as_arrays("@", first=first.parameters, second=second.parameters)
     return first._holding(one), second._holding(other)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, is_tensor, namespace
+from pullback._arrays import Array, as_arrays, beside, is_tensor, namespace
 from pullback._plan import MAX_NDIM, frame_of, is_reversed
 
 
@@ -46,7 +46,7 @@ def moments(rows: Array, points: Array, batch_shape: tuple[int, ...]) -> Array:
     -------
     ndarray, ``(r, d + 1)`` or ``(N, r, d + 1)``
     """
-    homogeneous = np.concatenate([points, np.ones_like(points[..., :1])], -1)
+    homogeneous = beside(points, np.ones_like(points[..., :1]))
     columns = np.broadcast_to(homogeneous, (*rows.shape[:-1], homogeneous.shape[-1]))
     batch = rows.shape[: len(batch_shape)]
     count = math.prod(rows.shape[len(batch) : -1])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, is_tensor, multiply, namespace, unspread, written
+from pullback._arrays import Array, as_arrays, beside, is_tensor, multiply, namespace, own, unspread, written
 from pullback._plan import MAX_NDIM, constant
 from pullback.transforms.conventions import Imported, facing_forward
 from pullback.transforms.fitting import fitted_projective
@@ -68,12 +68,12 @@ class Projective(Imported, MatrixTransform):
     _fitted = staticmethod(fitted_projective)
 
     def __init__(self, matrix: Array) -> None:
-        self._hold(facing_forward(self._checked("Projective", matrix)))
+        self._hold(facing_forward(own(self._checked("Projective", matrix))))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
         """Return the map with the matrix `parameters`, sign and all; see :meth:`pullback.Transform.from_parameters`."""
-        return cls._holding(cls._checked("Projective.from_parameters", parameters))
+        return cls._holding(own(cls._checked("Projective.from_parameters", parameters)))
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
@@ -135,7 +135,7 @@ class Projective(Imported, MatrixTransform):
         numerator, facing_matrix, reciprocal, in_front = self._fraction(self.matrix, points)
         on_numerator = np.where(in_front, grad * reciprocal, 0)
         on_last = -(on_numerator * numerator * reciprocal).sum(-1, keepdims=True)
-        on_rows = np.concatenate([on_numerator, on_last], -1)
+        on_rows = beside(on_numerator, on_last)
         grad_points = (facing_matrix[..., :-1] * on_rows[..., None]).sum(-2)
         grad_matrix = moments(on_rows, points, self.batch_shape)
         if self.batch_shape and points.ndim == 1:

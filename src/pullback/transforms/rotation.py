@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pullback._arrays import Array, apply_linear, as_arrays, eye_like, multiply, namespace
+from pullback._arrays import Array, apply_linear, as_arrays, eye_like, matrix_of, multiply, namespace
 from pullback.transforms.linear import rotation_about
 
 # Number of components of a turn in d dimensions.
@@ -33,7 +33,7 @@ def rotation_matrix(turn: Array) -> Array:
         return xp.ones_like(turn.sum(-1))[..., None, None]
     if turn.shape[-1] == 1:
         cosine, sine = xp.cos(turn[..., 0]), xp.sin(turn[..., 0])
-        return _rows([[cosine, sine], [-sine, cosine]])
+        return matrix_of([[cosine, sine], [-sine, cosine]])
     sine, cosine = _angle_ratios((turn * turn).sum(-1))
     k = _generator(turn)
     return eye_like(turn) + sine[..., None, None] * k + cosine[..., None, None] * multiply(k, k)
@@ -46,7 +46,7 @@ def rotation_vjp(turn: Array, grad: Array) -> Array:
         return turn
     if turn.shape[-1] == 1:
         cosine, sine = xp.cos(turn[..., 0]), xp.sin(turn[..., 0])
-        return (grad * _rows([[-sine, cosine], [-cosine, -sine]])).sum((-2, -1))[..., None]
+        return (grad * matrix_of([[-sine, cosine], [-cosine, -sine]])).sum((-2, -1))[..., None]
     square = (turn * turn).sum(-1)
     sine, cosine = _angle_ratios(square)
     sine_slope, cosine_slope = _angle_ratio_slopes(square)
@@ -98,12 +98,7 @@ def _generator(vector: Array) -> Array:
     """
     z, y, x = vector[..., 0], vector[..., 1], vector[..., 2]
     zero = x * 0
-    return _rows([[zero, x, -y], [-x, zero, z], [y, -z, zero]])
-
-
-def _rows(entries: Sequence[Sequence[Array]]) -> Array:
-    xp = namespace(entries[0][0])
-    return xp.stack([xp.stack(row, -1) for row in entries], -2)
+    return matrix_of([[zero, x, -y], [-x, zero, z], [y, -z, zero]])
 
 
 def _angle_ratios(square: Array) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pullback._arrays import Array, apply_linear, as_arrays, namespace, spread, written
+from pullback._arrays import Array, apply_linear, as_arrays, beside, namespace, own, written
 from pullback._plan import constant
 from pullback.transforms.fitting import fitted_similarity
 from pullback.transforms.linear import scaling_about
@@ -72,9 +72,8 @@ class Similarity(MatrixTransform):
         rotation = turn_of("Similarity", rotation, offset)
         if scale.ndim > 1:
             raise ValueError(f"Similarity: `scale` has shape {tuple(scale.shape)}; give a number or (N,)")
-        batch = check_batch("Similarity", 1, scale=scale[..., None], rotation=rotation, translation=offset)
-        parts = (scale[..., None], rotation, offset)
-        self._hold(namespace(offset).concatenate([spread(part, (*batch, part.shape[-1])) for part in parts], -1))
+        check_batch("Similarity", 1, scale=scale[..., None], rotation=rotation, translation=offset)
+        self._hold(beside(scale[..., None], rotation, offset))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
@@ -85,7 +84,7 @@ class Similarity(MatrixTransform):
                 f"Similarity.from_parameters: `parameters` has shape {tuple(parameters.shape)}; "
                 "give (k,) or (N, k) with k = 2 in 1-D, 4 in 2-D or 7 in 3-D"
             )
-        return cls._holding(parameters)
+        return cls._holding(own(parameters))
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
@@ -163,33 +162,34 @@ class Similarity(MatrixTransform):
     @property
     def angle(self) -> Array:
         """2-D: the angle in radians, ``(...)``; 3-D: the rotation vector, ``(..., 3)``; 1-D: empty, ``(..., 0)``."""
-        return self._turn[..., 0] if self.ndim == 2 else self._turn
+        _, turn, _ = self._parts
+        return turn[..., 0] if self.ndim == 2 else turn
 
     @property
     def offset(self) -> Array:
         """The translation, ``(..., d)``."""
-        return self.parameters[..., -self.ndim :]
+        return self._parts[2]
 
     @property
-    def _turn(self) -> Array:
-        return self.parameters[..., 1 : 1 + TURN_SIZES[self.ndim]]
-
-    @property
-    def _linear(self) -> Array:
-        return self.scale[..., None, None] * rotation_matrix(self._turn)
+    def _parts(self) -> tuple[Array, Array, Array]:
+        """The scale, the turn and the offset."""
+        parameters, end = self.parameters, 1 + TURN_SIZES[self.ndim]
+        return parameters[..., 0], parameters[..., 1:end], parameters[..., end:]
 
     @property
     def matrix(self) -> Array:
         """The matrix ``[scale R | offset]``, ``(..., d, d + 1)``."""
-        return namespace(self.parameters).concatenate([self._linear, self.offset[..., None]], -1)
+        scale, turn, offset = self._parts
+        return beside(scale[..., None, None] * rotation_matrix(turn), offset[..., None])
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
         """Pull a gradient back to the parameters; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""
         grad_matrix = self._check_gradient(grad_matrix)
         grad_linear, grad_offset = grad_matrix[..., :-1], grad_matrix[..., -1]
-        grad_scale = (grad_linear * rotation_matrix(self._turn)).sum((-2, -1))
-        grad_turn = rotation_vjp(self._turn, self.scale[..., None, None] * grad_linear)
-        return namespace(grad_matrix).concatenate([grad_scale[..., None], grad_turn, grad_offset], -1)
+        scale, turn, _ = self._parts
+        grad_scale = (grad_linear * rotation_matrix(turn)).sum((-2, -1))
+        grad_turn = rotation_vjp(turn, scale[..., None, None] * grad_linear)
+        return beside(grad_scale[..., None], grad_turn, grad_offset)
 
     def inverse(self) -> Self:
         """Return the similarity that undoes this one, in closed form; see :meth:`pullback.Transform.inverse`.
@@ -200,17 +200,18 @@ class Similarity(MatrixTransform):
             If a scale is zero, too small to be inverted, or not finite.
         """
         _check_scale(self)
-        scale = 1 / self.scale
-        offset = -scale[..., None] * apply_linear(rotation_matrix(-self._turn), self.offset)
-        return self._packed(scale, -self._turn, offset)
+        scale, turn, offset = self._parts
+        scale = 1 / scale
+        return self._packed(scale, -turn, -scale[..., None] * apply_linear(rotation_matrix(-turn), offset))
 
     def _after(self, other: Self) -> Self:
-        offset = apply_linear(self._linear, other.offset) + self.offset
-        return self._packed(self.scale * other.scale, composed_turn(self._turn, other._turn), offset)
+        (scale, turn, offset), (other_scale, other_turn, other_offset) = self._parts, other._parts
+        offset = apply_linear(scale[..., None, None] * rotation_matrix(turn), other_offset) + offset
+        return self._packed(scale * other_scale, composed_turn(turn, other_turn), offset)
 
     @classmethod
     def _packed(cls, scale: Array, turn: Array, offset: Array) -> Self:
-        return cls._holding(namespace(scale).concatenate([scale[..., None], turn, offset], -1))
+        return cls._holding(beside(scale[..., None], turn, offset))
 
     @classmethod
     def _from_narrower(cls, other: MatrixTransform) -> Self | None:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, detached, eye_like, is_tensor, namespace, unspread
+from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace, own, unspread
 from pullback.transforms.deformation import Deformation, check_extent
-from pullback.transforms.points import points_like
+from pullback.transforms.radial import (
+    System,
+    checked_control_points,
+    feature_slopes,
+    features,
+    in_pieces,
+    lattice_basis,
+    product,
+    solved,
+)
 
 if TYPE_CHECKING:
     from typing import Self
 
-# A basis with more numbers is evaluated in pieces and not kept: 128 MiB in double precision.
+# A basis with more numbers is evaluated in pieces: 128 MiB in double precision.
 _LARGEST_BASIS = 2**24
-# Of a pixel's basis functions, how many numbers to evaluate at once where they are not kept.
-_PIECE = 2**21
-# What the bilaplacian of the kernel is, as a multiple of Dirac's delta: the energy of a spline is that times w K w.
-_BILAPLACIAN = {2: 16 * math.pi, 3: 8 * math.pi}
 
 
 class ThinPlateSpline(Deformation):
@@ -81,15 +83,15 @@ class ThinPlateSpline(Deformation):
     lattice: ClassVar[str] = "given"
     _parameter_axes = 2
 
-    _system: _System
+    _system: System
 
     def __init__(self, control_points: Array, targets: Array, smoothing: float = 0.0) -> None:
-        control_points = _checked_control_points(control_points)
+        control_points = checked_control_points(control_points)
         if not 0 <= smoothing < math.inf:
             raise ValueError(f"ThinPlateSpline: `smoothing` is {smoothing!r}; give 0 or a positive number")
-        self._aim(targets, _system(control_points.tobytes(), control_points.shape, float(smoothing)))
+        self._aim(targets, solved(control_points.tobytes(), control_points.shape, float(smoothing) + 0.0))
 
-    def _aim(self, targets: Array, system: _System) -> None:
+    def _aim(self, targets: Array, system: System) -> None:
         (targets,) = as_arrays("ThinPlateSpline", targets=targets)
         shape = tuple(system.nodes.shape)
         if targets.ndim not in (2, 3) or tuple(targets.shape[-2:]) != shape:
@@ -97,7 +99,7 @@ class ThinPlateSpline(Deformation):
                 f"ThinPlateSpline: `targets` has shape {tuple(targets.shape)} but `control_points` has {shape}; "
                 "give that, or (N, K, d)"
             )
-        self._hold(targets)
+        self._hold(own(targets))
         object.__setattr__(self, "_system", system)
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
@@ -153,7 +155,7 @@ class ThinPlateSpline(Deformation):
         >>> pb.ThinPlateSpline.identity([[0.0, 0.0], [0.0, 9.0], [9.0, 0.0]])([2.0, 3.0])
         array([2., 3.])
         """
-        return cls(control_points, _checked_control_points(control_points))
+        return cls(control_points, checked_control_points(control_points))
 
     @classmethod
     def fit(cls, source: Array, target: Array, smoothing: float = 0.0) -> Self:
@@ -212,8 +214,8 @@ class ThinPlateSpline(Deformation):
         targets, points = as_arrays(name, targets=self.parameters, points=points)
         self._check_points(points)
         weights = self._weights(targets)
-        moved = _in_pieces(
-            lambda piece: _product(_features(piece, self._system), weights), self._flat(points), self._piece
+        moved = in_pieces(
+            lambda piece: product(features(piece, self._system), weights), self._flat(points), self._system.piece
         )
         return points + self._unflattened(moved, points)
 
@@ -224,10 +226,10 @@ class ThinPlateSpline(Deformation):
         weights = self._weights(targets)
 
         def slopes(piece: Array) -> Array:
-            columns = [_product(slope, weights) for slope in _feature_slopes(piece, self._system)]
+            columns = [product(slope, weights) for slope in feature_slopes(piece, self._system)]
             return namespace(piece).stack(columns, -1)
 
-        slope = _in_pieces(slopes, self._flat(points), self._piece)
+        slope = in_pieces(slopes, self._flat(points), self._system.piece)
         return eye_like(points) + self._unflattened(slope, points)
 
     def points_vjp(
@@ -242,9 +244,9 @@ class ThinPlateSpline(Deformation):
         flat = self._flat(points)
         rows = grad.reshape(*(grad.shape[:1] if self.batch_shape else ()), *flat.shape[-2:])
         grad_targets = np.zeros((*rows.shape[:-2], *self.control_points.shape))
-        for start in range(0, flat.shape[-2], self._piece):
-            piece = slice(start, start + self._piece)
-            basis = _features(flat[..., piece, :], self._system) @ self._system.solve
+        for start in range(0, flat.shape[-2], self._system.piece):
+            piece = slice(start, start + self._system.piece)
+            basis = features(flat[..., piece, :], self._system) @ self._system.solve
             grad_targets += np.swapaxes(basis, -1, -2) @ rows[..., piece, :]
         return grad_points.reshape(points.shape), unspread(grad_targets, self.parameters.shape)
 
@@ -284,7 +286,7 @@ class ThinPlateSpline(Deformation):
             coordinates, points = as_arrays("displacements", coordinates=coordinates, points=points)
             return coordinates - points
         shifts = self._shifts(self.parameters)
-        moved = _product(self._lattice_basis(shape, frame), shifts)
+        moved = product(lattice_basis(self._system, shape, frame, self.parameters), shifts)
         return moved.reshape(*self.batch_shape, *shape, self.ndim)
 
     def coordinates(self, shape: Sequence[int], frame: str = "index") -> Array:
@@ -318,7 +320,9 @@ class ThinPlateSpline(Deformation):
         expected = (*self.batch_shape, *shape, self.ndim)
         if grad.shape != expected:
             raise ValueError(f"{name}: `grad_coordinates` has shape {grad.shape}; give that of the points, {expected}")
-        return self._lattice_basis(shape, frame).T @ grad.reshape(*self.batch_shape, math.prod(shape), self.ndim)
+        return lattice_basis(self._system, shape, frame, self.parameters).T @ grad.reshape(
+            *self.batch_shape, math.prod(shape), self.ndim
+        )
 
     def bending_energy(self) -> Array:
         r"""Return how much the map bends: zero for an affine map.
@@ -349,7 +353,7 @@ class ThinPlateSpline(Deformation):
         (targets,) = as_arrays("ThinPlateSpline.bending_energy", targets=self.parameters)
         _, energy = as_arrays("ThinPlateSpline.bending_energy", targets=targets, energy=self._system.energy)
         shifts = self._shifts(targets)
-        return (shifts * _product(energy, shifts)).sum((-2, -1))
+        return (shifts * product(energy, shifts)).sum((-2, -1))
 
     def inverse(self) -> NoReturn:
         """Raise, for there is no closed form; see :meth:`pullback.Transform.inverse`.
@@ -364,10 +368,6 @@ class ThinPlateSpline(Deformation):
             "target exchanged, ThinPlateSpline.fit(target, source)"
         )
 
-    @property
-    def _piece(self) -> int:
-        return max(1, _PIECE // len(self._system.nodes))
-
     def _shifts(self, targets: Array) -> Array:
         targets, control_points = as_arrays("shifts", targets=targets, control_points=self._system.control_points)
         return targets - control_points
@@ -375,13 +375,7 @@ class ThinPlateSpline(Deformation):
     def _weights(self, targets: Array) -> Array:
         """Return the spline's weight on each feature, ``(..., K + d + 1, d)``."""
         _, solve = as_arrays("weights", targets=targets, solve=self._system.solve)
-        return _product(solve, self._shifts(targets))
-
-    def _lattice_basis(self, shape: tuple[int, ...], frame: str) -> Array:
-        if not is_tensor(self.parameters):
-            return _kept_basis(self._system, shape, frame, None, None)
-        kept = _kept_basis if _is_kept(self.parameters) else _basis
-        return kept(self._system, shape, frame, self.parameters.dtype, self.parameters.device)
+        return product(solve, self._shifts(targets))
 
     def _flat(self, points: Array) -> Array:
         """Return points as ``(P, d)``, or as ``(N or 1, P, d)`` for a batch of splines."""
@@ -395,178 +389,3 @@ class ThinPlateSpline(Deformation):
 
     def _describe(self) -> str:
         return f"{len(self.control_points)} control points, smoothing={self.smoothing:g}"
-
-
-@dataclass(frozen=True, eq=False)
-class _System:
-    """What the control points and the smoothing alone determine; equal ones are one object.
-
-    Points are taken relative to `center`, in units of `unit`, which keeps the system well-conditioned. Features of a
-    point are the K kernels about the `nodes`, 1, and its coordinates.
-
-    Attributes
-    ----------
-    control_bytes : bytes
-        The control points, (K, d), in float64.
-    control_points : ndarray, shape (K, d)
-        The same as an array. Like all arrays here it is not to be written to, but may be: torch.compile takes no other.
-    smoothing : float
-        The smoothing.
-    center : ndarray, shape (d,)
-        Their mean.
-    unit : float
-        Their root mean square distance from it.
-    nodes : ndarray, shape (K, d)
-        The control points in those units.
-    solve : ndarray, shape (K + d + 1, K)
-        From values at the control points to weights of the features.
-    energy : ndarray, shape (K, K)
-        The bending energy as a quadratic form in those values.
-    """
-
-    control_bytes: bytes
-    control_points: np.ndarray[Any, Any]
-    smoothing: float
-    center: np.ndarray[Any, Any]
-    unit: float
-    nodes: np.ndarray[Any, Any]
-    solve: np.ndarray[Any, Any]
-    energy: np.ndarray[Any, Any]
-
-
-@lru_cache(maxsize=32)
-def _system(control_bytes: bytes, shape: tuple[int, int], smoothing: float) -> _System:
-    control_points = np.frombuffer(control_bytes).reshape(shape).copy()
-    count, ndim = shape
-    _check_spread(control_points)
-    center = control_points.mean(0)
-    unit = float(np.sqrt(((control_points - center) ** 2).sum(-1).mean()))
-    nodes = (control_points - center) / unit
-    kernel = _kernel(_squared_distances(nodes, nodes), ndim)
-    affine = np.concatenate([np.ones((count, 1)), nodes], -1)
-    matrix = np.zeros((count + ndim + 1,) * 2)
-    # Distances in units of `unit` scale the kernel, up to a parabola that the side conditions annul.
-    matrix[:count, :count] = kernel + smoothing * unit ** (ndim - 4) * np.eye(count)
-    matrix[:count, count:] = affine
-    matrix[count:, :count] = affine.T
-    solve = np.linalg.solve(matrix, np.eye(len(matrix), count))
-    energy = solve[:count].T @ kernel @ solve[:count] * (_BILAPLACIAN[ndim] * unit ** (ndim - 4))
-    return _System(control_bytes, control_points, smoothing, center, unit, nodes, solve, energy)
-
-
-def _kernel(squared: Array, ndim: int) -> Array:
-    """Return the radial function of a squared distance; its derivative at 0 is taken as 0."""
-    xp = namespace(squared)
-    apart = squared > 0
-    safe = xp.where(apart, squared, xp.ones_like(squared))
-    return squared * xp.log(safe) if ndim == 2 else xp.where(apart, -xp.sqrt(safe), xp.zeros_like(squared))
-
-
-def _kernel_slope(squared: Array, ndim: int) -> Array:
-    """Return the derivative of the radial function by a coordinate, divided by the difference in it."""
-    xp = namespace(squared)
-    apart = squared > 0
-    safe = xp.where(apart, squared, xp.ones_like(squared))
-    return 2 * xp.log(safe) + 2 if ndim == 2 else xp.where(apart, -1 / xp.sqrt(safe), xp.zeros_like(squared))
-
-
-def _squared_distances(points: Array, nodes: Array) -> Array:
-    """Return the squared distance of each point, ``(..., d)``, from each node, ``(..., K)``."""
-    total = (points[..., 0, None] - nodes[:, 0]) ** 2
-    for axis in range(1, nodes.shape[-1]):
-        total = total + (points[..., axis, None] - nodes[:, axis]) ** 2
-    return total
-
-
-def _features(points: Array, system: _System) -> Array:
-    """Return the features at points ``(..., d)``, ``(..., K + d + 1)``."""
-    points, center, nodes = as_arrays("features", points=points, center=system.center, nodes=system.nodes)
-    xp = namespace(points)
-    near = (points - center) / system.unit
-    kernels = _kernel(_squared_distances(near, nodes), system.nodes.shape[-1])
-    return xp.concatenate([kernels, xp.ones_like(near[..., :1]), near], -1)
-
-
-def _feature_slopes(points: Array, system: _System) -> list[Array]:
-    """Return the derivative of the features by each coordinate, d times ``(..., K + d + 1)``."""
-    points, center, nodes = as_arrays("features", points=points, center=system.center, nodes=system.nodes)
-    xp = namespace(points)
-    near = (points - center) / system.unit
-    rate = _kernel_slope(_squared_distances(near, nodes), system.nodes.shape[-1])
-    zero, axes = xp.zeros_like(near), eye_like(near)
-    return [
-        xp.concatenate([rate * (near[..., axis, None] - nodes[:, axis]), zero[..., :1], zero + axes[axis]], -1)
-        / system.unit
-        for axis in range(system.nodes.shape[-1])
-    ]
-
-
-def _in_pieces(function: Callable[[Array], Array], points: Array, piece: int) -> Array:
-    """Return what `function` gives on points ``(..., P, d)``, computed for `piece` of the P at a time."""
-    count = points.shape[-2]
-    if count <= piece:
-        return function(points)
-    parts = [function(points[..., start : start + piece, :]) for start in range(0, count, piece)]
-    return namespace(points).concatenate(parts, points.ndim - 2)
-
-
-def _product(first: Array, second: Array) -> Array:
-    """Return ``first @ second`` in the dtype of the two: autocast would run it in half precision."""
-    if not is_tensor(first):
-        return first @ second
-    torch, kind = namespace(first), first.device.type
-    if not torch.amp.is_autocast_available(kind):
-        return first @ second
-    with torch.autocast(kind, enabled=False):
-        return first @ second
-
-
-def _basis(system: _System, shape: tuple[int, ...], frame: str, dtype: Any, device: Any) -> Array:
-    """Return what each target adds at each point of an output lattice, (points, K): NumPy where `dtype` is None."""
-    points = points_like(system.nodes, shape, frame).reshape(-1, len(shape))
-    piece = max(1, _PIECE // len(system.nodes))
-    basis = _in_pieces(lambda part: _features(part, system) @ system.solve, points, piece)
-    if dtype is None:
-        return basis
-    torch = sys.modules["torch"]
-    # A tensor made in inference mode could not be kept for calls that record gradients.
-    with torch.inference_mode(False):
-        return torch.tensor(basis, dtype=dtype, device=device)
-
-
-_kept_basis = lru_cache(maxsize=8)(_basis)
-
-
-def _is_kept(tensor: Array) -> bool:
-    """Say whether what is made for `tensor` can be kept: it cannot while tracing, nor for stand-ins of tensors."""
-    torch = sys.modules["torch"]
-    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and not torch.compiler.is_compiling()
-
-
-def _checked_control_points(control_points: Array) -> Array:
-    (points,) = as_arrays("ThinPlateSpline", control_points=detached(control_points))
-    shape = points.shape
-    if points.ndim != 2 or shape[-1] not in (2, 3):
-        raise ValueError(f"ThinPlateSpline: `control_points` has shape {shape}; give (K, d) with d of 2 or 3")
-    if shape[0] < shape[1] + 1:
-        raise ValueError(
-            f"ThinPlateSpline: `control_points` holds {shape[0]} points; give {shape[1] + 1} or more in {shape[1]}-D"
-        )
-    return points
-
-
-def _check_spread(points: np.ndarray[Any, Any]) -> None:
-    """Refuse control points for which the system has no solution."""
-    if not np.isfinite(points).all():
-        raise ValueError("ThinPlateSpline: `control_points` holds values that are not finite; give finite points")
-    squared = _squared_distances(points, points)
-    squared[np.tril_indices(len(points))] = np.inf
-    first, second = np.unravel_index(np.argmin(squared), squared.shape)
-    if squared[first, second] <= 1e-20 * np.max(np.var(points, 0)):
-        place = points[first].tolist()
-        raise ValueError(f"ThinPlateSpline: `control_points` {first} and {second} are both at {place}; keep one")
-    # The smallest extent in any direction, as a part of the largest.
-    extent = np.linalg.svd(points - points.mean(0), compute_uv=False)
-    if extent[-1] <= 1e-9 * extent[0]:
-        flat = "line" if points.shape[1] == 2 else "plane"
-        raise ValueError(f"ThinPlateSpline: all `control_points` lie on one {flat}; add one that does not")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, eye_like, namespace, written
+from pullback._arrays import Array, as_arrays, beside, eye_like, own, written
 from pullback._plan import constant
 from pullback.transforms.fitting import fitted_translation
 from pullback.transforms.matrix import MatrixTransform
@@ -51,7 +51,7 @@ class Translation(MatrixTransform):
     def __init__(self, offset: Array) -> None:
         (offset,) = as_arrays("Translation", offset=offset)
         check_vectors("Translation", "offset", offset)
-        self._hold(offset)
+        self._hold(own(offset))
 
     @classmethod
     def from_parameters(cls, parameters: Array) -> Self:
@@ -61,7 +61,7 @@ class Translation(MatrixTransform):
     @classmethod
     def identity(cls, ndim: int) -> Self:
         """Return the translation by zero; see :meth:`pullback.transforms.MatrixTransform.identity`."""
-        return cls(np.zeros(check_ndim("Translation.identity", ndim)))
+        return cls._holding(np.zeros(check_ndim("Translation.identity", ndim)))
 
     @property
     def ndim(self) -> int:
@@ -76,9 +76,7 @@ class Translation(MatrixTransform):
     @property
     def matrix(self) -> Array:
         """The matrix ``[I | offset]``, ``(..., d, d + 1)``."""
-        xp = namespace(self.offset)
-        linear = xp.zeros_like(self.offset)[..., None, :] + eye_like(self.offset)
-        return xp.concatenate([linear, self.offset[..., None]], -1)
+        return beside(eye_like(self.offset), self.offset[..., None])
 
     def matrix_vjp(self, grad_matrix: Array) -> Array:
         """Pull a gradient back to the offset; see :meth:`pullback.transforms.MatrixTransform.matrix_vjp`."""

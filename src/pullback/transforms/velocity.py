@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, is_tensor, namespace
+from pullback._arrays import Array, as_arrays, is_tensor, namespace, own
 from pullback._plan import frame_of, is_reversed
 from pullback.transforms.deformation import check_extent, count_folds
 from pullback.transforms.displacement import Displacement
@@ -91,7 +91,7 @@ class Velocity(OnLattice):
             raise TypeError(f"Velocity: `steps` is {steps!r}; give an integer")
         if not 0 <= steps <= _MOST_STEPS:
             raise ValueError(f"Velocity: `steps` is {steps}; give 0 to {_MOST_STEPS}")
-        self._hold(field)
+        self._hold(own(field))
         object.__setattr__(self, "steps", int(steps))
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
