@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from families import MATRICES, draw
 
 import pullback as pb
 from pullback.transforms import Affine, Projective, Similarity, Translation
@@ -164,3 +165,27 @@ def test_in_a_chain():
 def test_wrong_values_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_products_with_projective_maps_multiply_and_keep_their_sign():
+    rng = np.random.default_rng(8)
+    wide = Projective.from_parameters(-draw(Projective, 2, rng, (2,), near=True).matrix)
+    for family in MATRICES:
+        narrow = draw(family, 2, rng, near=True)
+        for product, matrices in ((wide @ narrow, (wide, narrow)), (narrow @ wide, (narrow, wide))):
+            assert type(product) is Projective
+            np.testing.assert_allclose(product.matrix, matrices[0].homogeneous @ matrices[1].homogeneous, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("batch", "shape"), [((), (2,)), ((3,), (2,)), ((3,), (1, 4, 2)), ((1,), (3, 2)), ((), (0, 2))]
+)
+def test_projective_points_vjp_has_the_shapes_of_points_and_matrix(batch, shape):
+    rng = np.random.default_rng(9)
+    transform, points = draw(Projective, 2, rng, batch, near=True), rng.uniform(0, 40, shape)
+    matrix, p = (torch.tensor(array, requires_grad=True) for array in (transform.matrix, points))
+    mapped = Projective.from_parameters(matrix)(p)
+    grad = rng.normal(size=tuple(mapped.shape))
+    expected = torch.autograd.grad(mapped, (p, matrix), torch.tensor(grad))
+    for ours, theirs in zip(transform.points_vjp(points, grad), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-11)

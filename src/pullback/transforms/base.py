@@ -333,8 +333,7 @@ class Transform(Stored, Parametrised):
         ValueError
             If a shape does not fit, or `frame` is none of these.
         TypeError
-            If an array, or the transform, is on tensors, which have their derivatives by ``backward``; for matrices
-            other than :class:`pullback.Projective`, always: see :meth:`geometry_vjp`.
+            If an array, or the transform, is on tensors, which have their derivatives by ``backward``.
 
         Examples
         --------
@@ -345,7 +344,7 @@ class Transform(Stored, Parametrised):
         array([[[2., 2.],
                 [2., 2.]]])
         """
-        raise TypeError(f"{type(self).__name__}: coordinates of this family are generated inside the kernels")
+        return self.points_vjp(self._lattice_points(tuple(shape), frame), grad_coordinates, shape=shape, frame=frame)[1]
 
     def __matmul__(self, other: Transform) -> Transform:
         """Return the transform that applies `other` first and then this one; no image is resampled in between.

@@ -34,8 +34,8 @@ class Deformation(Transform):
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
         """Pull a gradient in the coordinates back, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
-        shape, frame = check_extent(f"{type(self).__name__}.coordinates_vjp", self.ndim, shape, frame)
-        return self.points_vjp(self._lattice_points(shape, frame), grad_coordinates, shape=shape, frame=frame)[1]
+        extent = check_extent(f"{type(self).__name__}.coordinates_vjp", self.ndim, shape, frame)
+        return super().coordinates_vjp(grad_coordinates, *extent)
 
 
 def check_extent(function: str, ndim: int, shape: Sequence[int], frame: str) -> tuple[tuple[int, ...], str]:

@@ -142,10 +142,6 @@ class Projective(Imported, MatrixTransform):
             return grad_points.sum(0), grad_matrix
         return unspread(grad_points, points.shape), unspread(grad_matrix, self.matrix.shape)
 
-    def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> Array:
-        """Pull a gradient back to the matrix, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
-        return self.points_vjp(self._lattice_points(tuple(shape), frame), grad_coordinates)[1]
-
     def inverse(self) -> Self:
         """Return the map that undoes this one before the horizon; see :meth:`pullback.Transform.inverse`.
 

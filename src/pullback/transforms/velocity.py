@@ -222,6 +222,7 @@ class Velocity(OnLattice):
         if kept is None:
             kept = self._flow()[-1]
             kept.setflags(write=False)
+            kept = kept[...]  # a view, which no one can make writeable again
             object.__setattr__(self, "_integrated", kept)
         return kept
 
