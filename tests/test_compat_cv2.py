@@ -467,3 +467,39 @@ def test_halves_through_matrices(opencv, function, matrix, dtype):
     )
     ours, theirs = (getattr(library, function)(*arguments) for library in (compat, opencv))
     np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_flag_in_the_place_of_dst_is_refused():
+    with pytest.raises(TypeError, match=r"warpAffine: `dst` is 0; give an array or None, .* flags=\.\.\."):
+        compat.warpAffine(np.ones((4, 5)), np.eye(2, 3), (5, 4), compat.INTER_NEAREST)
+    with pytest.raises(TypeError, match=r"remap: `dst` is 1; .* interpolation=\.\.\."):
+        compat.remap(np.ones((4, 5)), np.zeros((2, 2), "f4"), np.zeros((2, 2), "f4"), 0, 1)
+
+
+def test_border_values_of_many_channels():
+    image = np.zeros((4, 5, 10), np.float32)
+    away = np.float64([[1, 0, 50], [0, 1, 0]])
+    each = np.arange(10.0)
+    np.testing.assert_array_equal(compat.warpAffine(image, away, (5, 4), borderValue=each)[0, 0], each)
+    assert np.isnan(compat.warpAffine(image[..., :5], away, (5, 4), borderValue=(np.nan,) * 5)).all()
+    with pytest.warns(UserWarning, match="3 entries for 10 channels") as seen:
+        filled = compat.warpAffine(image, away, (5, 4), borderValue=(114, 114, 114))
+    assert seen[0].filename == __file__
+    assert filled[0, 0].tolist() == [114, 114, 114, 0, 114, 114, 114, 0, 114, 114]
+    with pytest.raises(ValueError, match="5 entries for 10 channels"):
+        compat.warpAffine(image, away, (5, 4), borderValue=(0,) * 5)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">u2", ">f8", "<f4"])
+def test_byte_orders(dtype):
+    image = np.arange(12).reshape(3, 4).astype(dtype)
+    plain = image.astype(image.dtype.newbyteorder("="))
+    shift = np.float64([[1, 0, 0.5], [0, 1, 0]])
+    np.testing.assert_array_equal(compat.warpAffine(image, shift, (4, 3)), compat.warpAffine(plain, shift, (4, 3)))
+    swapped = compat.warpAffine(plain, shift, (4, 3), np.zeros((3, 4), dtype))
+    np.testing.assert_array_equal(swapped, compat.warpAffine(plain, shift, (4, 3)))
+
+
+def test_masked_arrays_are_refused():
+    with pytest.raises(TypeError, match="`src` is a masked array"):
+        compat.warpAffine(np.ma.ones((3, 4)), np.eye(2, 3), (4, 3))

@@ -257,3 +257,30 @@ def test_bfloat16_arrays():
     np.testing.assert_array_equal(pb.resize(image, (4, 20)), pb.resize(wide, (4, 20)).astype(bfloat16))
     values = np.ones((4, 5), bfloat16)
     np.testing.assert_array_equal(pb.splat(values, COORDS, (8, 9)), pb.splat(values.astype(np.float32), COORDS, (8, 9)))
+
+
+def test_byte_orders_and_numbers_of_numpy():
+    swapped = PLAIN.astype(">f8")
+    wanted = pb.sample(PLAIN, COORDS)
+    np.testing.assert_array_equal(pb.sample(swapped, COORDS.astype(">f8")), wanted)
+    np.testing.assert_array_equal(pb.sample(PLAIN, COORDS, dtype=">f8"), wanted)
+    np.testing.assert_array_equal(pb.warp(swapped, pb.Affine(np.eye(2, 3, dtype=">f4"))), PLAIN)
+    np.testing.assert_array_equal(pb.resize(swapped, np.array([4, 5])), pb.resize(PLAIN, (4, 5)))
+    np.testing.assert_array_equal(pb.prefilter(swapped, np.int8(3), ndim=np.int64(2)), pb.prefilter(PLAIN, 3))
+    colours = np.stack([PLAIN, PLAIN], -1)
+    moved = pb.sample(colours, COORDS, channel_axis=np.int64(-1), fill=np.float32(2), return_weight=np.True_)
+    np.testing.assert_array_equal(moved[0][..., 0], pb.sample(PLAIN, COORDS, fill=2))
+    half = pb.Affine.scaling(np.float32(2))
+    np.testing.assert_array_equal(pb.warp(PLAIN, half, antialias=np.True_), pb.warp(PLAIN, half, antialias=True))
+    np.testing.assert_array_equal(
+        pb.splat(wanted, COORDS, (8, 9), normalize=np.True_), pb.splat(wanted, COORDS, (8, 9), normalize=True)
+    )
+
+
+def test_a_subclass_of_array_is_read_as_an_array():
+    class Tagged(np.ndarray):
+        pass
+
+    np.testing.assert_array_equal(pb.sample(PLAIN.view(Tagged), COORDS.view(Tagged)), pb.sample(PLAIN, COORDS))
+    memory = np.memmap.__new__(np.memmap, __file__, mode="r", shape=(8, 9), dtype=np.uint8)
+    np.testing.assert_array_equal(pb.warp(memory, pb.Affine.identity(2)), memory)

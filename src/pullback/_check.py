@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from numbers import Complex, Integral, Real
 from typing import Any
 
+import numpy as np
+
 from pullback import _plan
 from pullback._arrays import can_be_looked_at, is_masked
 from pullback._dtypes import kind_of, name_of
@@ -258,8 +260,9 @@ def orders(function: str, value: Any, ndim: Any, axes: int) -> tuple[int, ...]:
                 f"{function}: `image` has {axes} axes beside its channels; pass ndim, the number of them that are "
                 "spatial"
             )
-    if not isinstance(ndim, int) or not 1 <= ndim <= _plan.MAX_NDIM:
+    if not isinstance(ndim, Integral) or not 1 <= int(ndim) <= _plan.MAX_NDIM:
         raise ValueError(f"{function}: `ndim` is {ndim!r}; give the number of spatial axes, 1 to {_plan.MAX_NDIM}")
+    ndim = int(ndim)
     spread = (value,) * ndim if one else tuple(value)
     if len(spread) != ndim:
         raise ValueError(f"{function}: `order` has {len(spread)} entries for {ndim} spatial axes; give one, or {ndim}")
@@ -368,9 +371,9 @@ def out(function: str, array: Any, expected: tuple[int, ...], dtype: Any) -> Non
 
 def flag(function: str, argument: str, value: Any) -> bool:
     """Return `value`, which must be a boolean."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{function}: `{argument}` must be True or False, got {value!r}")
-    return value
+    return bool(value)
 
 
 def mask(function: str, array: Any) -> None:
@@ -457,7 +460,7 @@ def splat_values(
 
 def reduction(function: str, normalize: Any, *, signed: bool) -> str:
     """Return what becomes of the values that reach a sample: "sum", "mean", "softmax" or "max"."""
-    if isinstance(normalize, bool):
+    if isinstance(normalize, bool | np.bool_):
         return "mean" if normalize else "sum"
     if not isinstance(normalize, str) or normalize not in ("softmax", "max"):
         raise ValueError(f"{function}: `normalize` is {normalize!r}; choose from False, True, 'softmax', 'max'")
@@ -490,8 +493,8 @@ def importance(function: str, array: Any, points: tuple[int, ...], *, batch: boo
 
 def thread_count(count: Any) -> int:
     """Return a number of threads."""
-    if not isinstance(count, int) or isinstance(count, bool):
+    if not isinstance(count, Integral) or isinstance(count, bool):
         raise TypeError(f"set_num_threads: `count` must be an integer, got {count!r}")
-    if not 1 <= count <= MOST_THREADS:
+    if not 1 <= int(count) <= MOST_THREADS:
         raise ValueError(f"set_num_threads: `count` is {count}; give 1 to {MOST_THREADS}")
-    return count
+    return int(count)

@@ -65,7 +65,7 @@ def as_dtype(function: str, dtype: Any, image: Array) -> np.dtype[Any]:
         raise TypeError(f"{function}: `dtype` is {dtype!r}, which is no NumPy dtype") from None
     if row_of(result) is None:
         raise TypeError(f"{function}: `dtype` is {result}; supported are {', '.join(DTYPES)}")
-    return result
+    return result.newbyteorder("=")
 
 
 _sums: dict[np.dtype[Any], np.dtype[Any]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pullback._arrays import is_masked
 from pullback._plan import Cubic
 from pullback.compat.cv2 import constants as cv
 
@@ -54,7 +56,10 @@ class Taps:
 
 def image_of(function: str, src: Any) -> Array:
     """Return an image, (height, width) or (height, width, channels), one channel being no axis."""
+    if is_masked(src):
+        raise TypeError(f"{function}: `src` is a masked array, whose mask OpenCV does not know; give src.filled(value)")
     image = np.asarray(src)
+    image = image.astype(image.dtype.newbyteorder("="), copy=False)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     if image.ndim not in (2, 3) or image.size == 0:
@@ -81,9 +86,19 @@ def _fill(function: str, value: Any, channels: int, dtype: np.dtype[Any]) -> tup
     if value is None or isinstance(value, Real):
         value = (value or 0,)
     scalar = np.asarray(value, np.float64).ravel()
-    if len(scalar) > 4:
-        raise ValueError(f"{function}: `borderValue` has {len(scalar)} entries; give a number or at most 4")
-    scalar = np.resize(np.concatenate([scalar, np.zeros(4 - len(scalar))]), channels)
+    if len(scalar) > 4 and len(scalar) != channels:
+        raise ValueError(
+            f"{function}: `borderValue` has {len(scalar)} entries for {channels} channels; give a number, at most "
+            "4, or one a channel"
+        )
+    if len(scalar) != channels:
+        if 1 < len(scalar) < 4 < channels:
+            warnings.warn(
+                f"{function}: `borderValue` has {len(scalar)} entries for {channels} channels, and OpenCV fills up "
+                "each four of them with zeros; give one value a channel",
+                stacklevel=4,
+            )
+        scalar = np.resize(np.concatenate([scalar, np.zeros(max(4 - len(scalar), 0))]), channels)
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         scalar = np.rint(np.clip(np.nan_to_num(scalar), float(limits.min), float(limits.max)))

@@ -22,7 +22,7 @@ from pullback.compat.cv2.output import at, through, write
 from pullback.compat.cv2.positions import inverse_affine, inverse_projective, map_of, meets_halves, projected
 
 # In OpenCV's warpAffine; for all other dtypes, the nearest of two samples is the one on the right.
-_HALVES_TO_EVEN = ("uint8", "uint16", "float32")
+_HALVES_TO_EVEN = (np.uint8, np.uint16, np.float32)
 
 
 def remap(
@@ -57,7 +57,7 @@ def remap(
     borderMode : int
         ``BORDER_CONSTANT``, ``BORDER_REPLICATE``, ``BORDER_REFLECT``, ``BORDER_REFLECT_101``, ``BORDER_WRAP`` or
         ``BORDER_TRANSPARENT``, which leaves pixels of `dst` as they are where `src` has none.
-    borderValue : number or sequence of at most 4 numbers
+    borderValue : number or sequence of at most 4 numbers, or of one a channel
         The value beyond a constant border, one a channel, zeros being added; a number is that of the first channel
         alone.
     hint : int
@@ -96,7 +96,7 @@ def remap(
     code, relative = interpolation & ~WARP_RELATIVE_MAP, bool(interpolation & WARP_RELATIVE_MAP)
     taps = taps_of("remap", image, "interpolation", code, borderMode, borderValue)
     points = map_of("remap", map1, map2, relative, rounded=taps.interpolation == "nearest")
-    return write(image, at(points.rows, points.shape, points.is_view), points.shape, dst, taps)
+    return write("remap", image, at(points.rows, points.shape, points.is_view), points.shape, dst, taps)
 
 
 def warpAffine(
@@ -165,10 +165,10 @@ def warpAffine(
     if not flags & WARP_INVERSE_MAP:
         matrix = inverse_affine(matrix)
     shape = shape_of("warpAffine", dsize, image)
-    if taps.interpolation == "nearest" and image.dtype.name in _HALVES_TO_EVEN and meets_halves(matrix):
+    if taps.interpolation == "nearest" and image.dtype in _HALVES_TO_EVEN and meets_halves(matrix):
         rows = projected(np.vstack([matrix, [0, 0, 1]]), shape[1], rounded=True)
-        return write(image, at(rows, shape, False), shape, dst, taps)
-    return write(image, through(matrix, shape), shape, dst, taps)
+        return write("warpAffine", image, at(rows, shape, False), shape, dst, taps)
+    return write("warpAffine", image, through(matrix, shape), shape, dst, taps)
 
 
 def warpPerspective(
@@ -236,5 +236,5 @@ def warpPerspective(
     shape = shape_of("warpPerspective", dsize, image)
     rounded = taps.interpolation == "nearest"
     if matrix[2, 0] == matrix[2, 1] == 0 != matrix[2, 2] and not rounded:
-        return write(image, through(matrix[:2] / matrix[2, 2], shape), shape, dst, taps)
-    return write(image, at(projected(matrix, shape[1], rounded), shape, False), shape, dst, taps)
+        return write("warpPerspective", image, through(matrix[:2] / matrix[2, 2], shape), shape, dst, taps)
+    return write("warpPerspective", image, at(projected(matrix, shape[1], rounded), shape, False), shape, dst, taps)

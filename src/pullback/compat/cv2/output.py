@@ -44,8 +44,13 @@ def at(rows: Callable[[slice], Array], shape: tuple[int, int], at_once: bool) ->
     return read
 
 
-def write(image: Array, read: Reader, shape: tuple[int, int], dst: Array | None, taps: Taps) -> Array:
+def write(function: str, image: Array, read: Reader, shape: tuple[int, int], dst: Array | None, taps: Taps) -> Array:
     """Return the output, which is `dst` if that has its shape and dtype."""
+    if dst is not None and not isinstance(dst, np.ndarray):
+        raise TypeError(
+            f"{function}: `dst` is {dst!r}; give an array or None, and the interpolation by its name, "
+            f"{'interpolation' if function == 'remap' else 'flags'}=..."
+        )
     full_shape = (*shape, *image.shape[2:])
     if not isinstance(dst, np.ndarray) or dst.dtype != image.dtype or dst.shape not in (full_shape, (*full_shape, 1)):
         dst = np.zeros(full_shape, image.dtype)
