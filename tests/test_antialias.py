@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import scipy.ndimage
+from covering import covered
 
 import pullback as pb
 from pullback.warping.footprint import footprint_of
@@ -16,9 +17,9 @@ warp = partial(pb.warp, antialias=True)
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers_whatever_ran_before():
+def _same_numbers_whatever_ran_before(seed):
     global RANDOM
-    RANDOM = np.random.default_rng(0)
+    RANDOM = np.random.default_rng(seed)
 
 
 def about_pixel_areas(factor, ndim=2):
@@ -140,9 +141,12 @@ KEEP = {
 }
 
 
-@pytest.mark.parametrize("name", KEEP)
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32", "float64", "complex64"])
-@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "spline3"])
+@covered(
+    name=list(KEEP),
+    dtype=["bool", "uint8", "int64", "float16", "float32", "float64", "complex64"],
+    interpolation=["nearest", "linear", "cubic", "spline3"],
+    strength=2,
+)
 def test_nothing_changes_where_nothing_shrinks(name, dtype, interpolation):
     image = (100 * RANDOM.standard_normal((2, 30, 34))).astype(dtype)
     options = {"interpolation": interpolation, "fill": 3, "frame": "centered"}

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from covering import covered
 
 from pullback import _reference
 from pullback._plan import LATTICES, Cubic, Lattice, frame_of, make_plan
@@ -26,7 +27,7 @@ OUTPUT = (29, 33)
 in_every_interpolation = pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 in_every_border = pytest.mark.parametrize("border", BORDERS)
 in_every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-with_channels = pytest.mark.parametrize("channels", [0, 1, 2, 3, 4, 6])
+CHANNELS = [0, 1, 2, 3, 4, 6]
 
 
 @pytest.fixture
@@ -97,21 +98,22 @@ def assert_true(found, truth, source):
         np.testing.assert_allclose(found, truth, rtol=0, atol=tolerance)
 
 
-@in_every_interpolation
-@in_every_border
-@in_every_dtype
-def test_remap_is_true(interpolation, border, dtype):
-    image, (x, y) = image_of(dtype), random_map()
+@covered(interpolation=list(INTERPOLATIONS), border=list(BORDERS), dtype=DTYPES, strength=2)
+def test_remap_is_true(interpolation, border, dtype, seed):
+    image, (x, y) = image_of(dtype, seed=seed), random_map(seed=seed)
     found = compat.remap(image, x, y, flag(interpolation), borderMode=border_mode(border))
     assert_true(found, reference(image, x, y, interpolation, border), image)
 
 
-@in_every_interpolation
-@in_every_border
-@in_every_dtype
-@pytest.mark.parametrize("function", ["warpAffine", "warpPerspective"])
-def test_warps_are_true(function, interpolation, border, dtype):
-    image, matrix = image_of(dtype), MATRIX if function == "warpAffine" else PROJECTIVE
+@covered(
+    function=["warpAffine", "warpPerspective"],
+    interpolation=list(INTERPOLATIONS),
+    border=list(BORDERS),
+    dtype=DTYPES,
+    strength=2,
+)
+def test_warps_are_true(function, interpolation, border, dtype, seed):
+    image, matrix = image_of(dtype, seed=seed), MATRIX if function == "warpAffine" else PROJECTIVE
     flags = flag(interpolation) | compat.WARP_INVERSE_MAP
     found = getattr(compat, function)(image, matrix, OUTPUT[::-1], flags=flags, borderMode=border_mode(border))
     assert_true(found, reference(image, *points_through(matrix), interpolation, border), image)
@@ -127,16 +129,24 @@ def test_remap_agrees_where_opencv_is_exact(opencv, interpolation, border):
     np.testing.assert_allclose(compat.remap(image, *maps, flag(interpolation), **options), wanted, rtol=0, atol=5e-4)
 
 
-@in_every_interpolation
-@in_every_border
-@with_channels
-@in_every_dtype
-def test_warp_affine_agrees_where_opencv_is_exact(opencv, interpolation, border, channels, dtype):
-    if channels > 4 and interpolation in ("CUBIC", "LANCZOS4"):
-        pytest.skip("OpenCV has these for at most four channels")
-    if (dtype, interpolation) == ("float64", "CUBIC"):
-        pytest.skip("OpenCV 5.0 drops the fractions of samples")
-    image = image_of(dtype, channels)
+def opencv_has(interpolation, channels, dtype, **_):
+    """Whether it interpolates so many channels, and keeps the fractions of samples."""
+    return (channels <= 4 or interpolation not in ("CUBIC", "LANCZOS4")) and (dtype, interpolation) != (
+        "float64",
+        "CUBIC",
+    )
+
+
+@covered(
+    interpolation=list(INTERPOLATIONS),
+    border=list(BORDERS),
+    channels=CHANNELS,
+    dtype=DTYPES,
+    allowed=opencv_has,
+    strength=2,
+)
+def test_warp_affine_agrees_where_opencv_is_exact(opencv, interpolation, border, channels, dtype, seed):
+    image = image_of(dtype, channels, seed)
     # Every position of this map is a multiple of 1/32, and none is half-way between two samples.
     matrix = np.array([[0.75, 0.25, -6.03125], [-0.25, 0.75, 9.09375]])
     flags = flag(interpolation) | compat.WARP_INVERSE_MAP
@@ -297,12 +307,17 @@ def test_positions_that_are_no_numbers_get_the_border_value(interpolation, bad):
 # ---- Borders
 
 
-@in_every_interpolation
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@with_channels
+@covered(
+    interpolation=list(INTERPOLATIONS),
+    dtype=["uint8", "uint16", "float32"],
+    channels=CHANNELS,
+    strength=2,
+    # OpenCV does not have these on more than four channels, and has another rule for two.
+    allowed=lambda interpolation, channels, **_: (
+        (channels not in (2, 6) or interpolation != "LINEAR") and (channels != 6 or interpolation == "NEAREST")
+    ),
+)
 def test_transparent_borders_of_maps(opencv, interpolation, dtype, channels):
-    if (channels in (2, 6) and interpolation == "LINEAR") or (channels == 6 and interpolation != "NEAREST"):
-        pytest.skip("OpenCV does not have these on more than four channels, and has another rule for two")
     image, maps = image_of(dtype, channels), random_map(step=1 / 32)
     below = image_of(dtype, channels, seed=5)[: OUTPUT[0], : OUTPUT[1]].copy()
     if interpolation == "CUBIC":
@@ -346,11 +361,12 @@ def test_transparent_borders_keep_no_trace_of_what_was_there():
     assert np.isfinite(found[3:-3, 3:-3]).all()
 
 
-@pytest.mark.parametrize(
-    "value", [5, 7.5, (5,), (5, 6), (5, 6, 7, 8), [300, -4, 2.5, 3.5], np.array([1, 2, 3, 4.0]), None], ids=str
+@covered(
+    value=[5, 7.5, (5,), (5, 6), (5, 6, 7, 8), [300, -4, 2.5, 3.5], np.array([1, 2, 3, 4.0]), None],
+    channels=CHANNELS,
+    dtype=DTYPES,
+    strength=2,
 )
-@with_channels
-@in_every_dtype
 def test_border_values(opencv, value, channels, dtype):
     image = image_of(dtype, channels)
     arguments = image, np.array([[1.0, 0, 20], [0, 1, 0]]), (20, 4)

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 import scipy.ndimage
+from covering import covered
 
 import pullback as pb
 from pullback.compat import scipy as compat
@@ -64,9 +65,7 @@ def points(shape, random, count=60):
     return np.concatenate([places, halves], axis=1)
 
 
-@pytest.mark.parametrize("ndim", SHAPES)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("order", range(6))
+@covered(order=range(6), mode=MODES, ndim=list(SHAPES), strength=2)
 def test_map_coordinates(order, mode, ndim):
     image = image_of(SHAPES[ndim])
     coords = points(image.shape, generator(order, mode, ndim))
@@ -94,17 +93,13 @@ def test_shift(order, mode):
     check("shift", image_of(SHAPES[2]), (2.5, -3.2), order=order, mode=mode, cval=3.0)
 
 
-@pytest.mark.parametrize("grid_mode", [False, True])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("order", range(6))
+@covered(order=range(6), mode=MODES, grid_mode=[False, True], strength=2)
 @pytest.mark.filterwarnings("ignore:It is recommended")
 def test_zoom(order, mode, grid_mode):
     check("zoom", image_of(SHAPES[2]), (1.7, 0.6), order=order, mode=mode, cval=3.0, grid_mode=grid_mode)
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("order", [0, 1, 3])
-@pytest.mark.parametrize("angle", [30, -90, 180, 17.3])
+@covered(angle=[30, -90, 180, 17.3], order=[0, 1, 3], mode=MODES, strength=2)
 def test_rotate(angle, order, mode):
     check("rotate", image_of(SHAPES[2]), angle, order=order, mode=mode, cval=3.0, reshape=angle != 30)
 
@@ -134,9 +129,7 @@ def test_spline_filter(order, mode):
         check("spline_filter1d", image_of(shape), order=order, axis=ndim // 2, mode=mode)
 
 
-@pytest.mark.parametrize("order", [0, 1, 3])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("mode", ["constant", "grid-constant", "reflect"])
+@covered(dtype=DTYPES, mode=["constant", "grid-constant", "reflect"], order=[0, 1, 3], strength=2)
 def test_dtypes(dtype, mode, order):
     image = image_of(SHAPES[2], dtype)
     cval = 2.5 if np.dtype(dtype).kind in "ub" else -2.5

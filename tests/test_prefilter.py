@@ -18,9 +18,9 @@ every_ndim = pytest.mark.parametrize("ndim", SHAPES)
 
 
 @pytest.fixture(autouse=True)
-def _same_numbers_whatever_ran_before():
+def _same_numbers_whatever_ran_before(seed):
     global RANDOM
-    RANDOM = np.random.default_rng(0)
+    RANDOM = np.random.default_rng(seed)
 
 
 def positions(shape):

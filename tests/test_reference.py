@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.ndimage
-from cases import KINDS_OF_KERNEL, generating
+from cases import EXTENTS, KINDS, SUMS, generating
+from covering import covered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,13 +25,11 @@ IN_SHAPES = {1: (5,), 2: (4, 5), 3: (3, 4, 2)}
 OUT_SHAPES = {1: (7,), 2: (3, 4), 3: (2, 3, 2)}
 
 ndims = pytest.mark.parametrize("d", [1, 2, 3], ids="{}d".format)
-SUMS = [name for name in INTERPOLATIONS if name != "label"]  # labels: tests/test_labels.py
+DS, FRAMES = [1, 2, 3], ["index", "centered"]
 interpolations = pytest.mark.parametrize("interpolation", SUMS)
-kinds_of_kernel = pytest.mark.parametrize("interpolation", KINDS_OF_KERNEL)
 borders = pytest.mark.parametrize("border", list(BORDERS))
 extents = pytest.mark.parametrize("extent", ["blend", "crop"])
 frames = pytest.mark.parametrize("frame", ["index", "centered"])
-kinds = pytest.mark.parametrize("kind", list(LATTICES))
 
 
 def plan_of(
@@ -145,34 +144,33 @@ def test_affine_coordinates_are_the_map_between_the_frames():
     np.testing.assert_allclose(reference.coordinates(matrix, lattice), x, rtol=0, atol=1e-13)
 
 
-@ndims
-@kinds_of_kernel
-@borders
-@extents
-@frames
-@kinds
-@pytest.mark.parametrize(("images", "geometries"), [(2, 2), (1, 2), (2, 1)], ids=["both", "one-image", "one-geometry"])
-def test_push_is_the_transpose_of_pull(d, interpolation, border, extent, frame, kind, images, geometries):
-    geometry, lattice = make_call(kind, frame, d, geometries)
+@covered(
+    d=DS,
+    interpolation=SUMS,
+    border=list(BORDERS),
+    extent=EXTENTS,
+    frame=FRAMES,
+    kind=KINDS,
+    batch=[(2, 2), (1, 2), (2, 1)],
+)
+def test_push_is_the_transpose_of_pull(d, interpolation, border, extent, frame, kind, batch, seed):
+    images, geometries = batch
+    geometry, lattice = make_call(kind, frame, d, geometries, seed)
     plan = plan_of(d, interpolation, border, extent)
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed + 1)
     image = rng.normal(size=(images, 2, *IN_SHAPES[d]))
     values = rng.normal(size=(2, 2, *lattice.shape))
     pulled = reference.pull(image, geometry, lattice, plan)
     pushed = reference.push(values, geometry, lattice, plan, image.shape)
     # The two sums hold the same products: rounding is relative to the sum of their magnitudes.
     scale = np.sum(np.abs(image) * reference.push(np.abs(values), geometry, lattice, plan, image.shape))
-    assert scale > 0
+    assert scale > 0 or extent == "crop"
     assert abs(np.vdot(pulled, values) - np.vdot(image, pushed)) <= 1e-12 * scale
 
 
-@ndims
-@interpolations
-@borders
-@extents
-@frames
-def test_gradient_is_the_finite_difference_of_pull(d, interpolation, border, extent, frame):
-    coords, lattice = make_call("given", frame, d)
+@covered(d=DS, interpolation=SUMS, border=list(BORDERS), extent=EXTENTS, frame=FRAMES, strength=2)
+def test_gradient_is_the_finite_difference_of_pull(d, interpolation, border, extent, frame, seed):
+    coords, lattice = make_call("given", frame, d, seed=seed)
     plan = plan_of(d, interpolation, border, extent, (0.5, -1.5))
     image = np.random.default_rng(2).normal(size=(1, 2, *IN_SHAPES[d]))
     slopes = reference.gradient(image, coords, lattice, plan)
@@ -185,16 +183,21 @@ def test_gradient_is_the_finite_difference_of_pull(d, interpolation, border, ext
         np.testing.assert_allclose(slopes[..., axis], (up - down) / (2 * h), rtol=0, atol=atol)
 
 
-@ndims
-@kinds_of_kernel
-@borders
-@extents
-@kinds
-@pytest.mark.parametrize(("images", "geometries"), [(1, 2), (2, 1)], ids=["one-image", "one-geometry"])
-def test_pull_vjp_is_the_finite_difference_of_pull(d, interpolation, border, extent, kind, images, geometries):
-    geometry, lattice = make_call(kind, "centered", d, geometries)
+@covered(
+    d=DS,
+    interpolation=SUMS,
+    border=list(BORDERS),
+    extent=EXTENTS,
+    frame=FRAMES,
+    kind=KINDS,
+    batch=[(1, 2), (2, 1)],
+    strength=2,
+)
+def test_pull_vjp_is_the_finite_difference_of_pull(d, interpolation, border, extent, frame, kind, batch, seed):
+    images, geometries = batch
+    geometry, lattice = make_call(kind, frame, d, geometries, seed)
     plan = plan_of(d, interpolation, border, extent, (0.5, -1.5))
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed + 1)
     image = rng.normal(size=(images, 2, *IN_SHAPES[d]))
     grad = rng.normal(size=(2, 2, *lattice.shape))
     grad_image, grad_geometry = reference.pull_vjp(image, geometry, grad, lattice, plan)
@@ -209,9 +212,9 @@ def test_pull_vjp_is_the_finite_difference_of_pull(d, interpolation, border, ext
     h = 1e-5
     direction = rng.normal(size=geometry.shape)
     up, down = (reference.pull(image, geometry + sign * h * direction, lattice, plan) for sign in (1, -1))
-    # A polynomial of degree d between knots: an error of h**2, and rounding over h.
+    # A polynomial of degree d between knots: an error of h**2, more near a horizon, and rounding over h.
     expected = np.vdot(grad, up - down) / (2 * h)
-    np.testing.assert_allclose(np.vdot(grad_geometry, direction), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(np.vdot(grad_geometry, direction), expected, rtol=1e-5, atol=1e-6)
 
 
 @borders
@@ -243,13 +246,16 @@ def test_crop_gives_fill_outside_the_outermost_samples_and_keeps_them():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**30, -(2.0**30)])
-@pytest.mark.parametrize("axis", [0, 1])
-@kinds_of_kernel
-@borders
-@extents
-def test_unreadable_coordinates_give_fill_and_no_gradient(bad, axis, interpolation, border, extent):
-    image = np.random.default_rng(0).normal(size=(1, 2, 3, 4))
+@covered(
+    bad=[np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**30, -(2.0**30)],
+    axis=[0, 1],
+    interpolation=SUMS,
+    border=list(BORDERS),
+    extent=EXTENTS,
+    strength=2,
+)
+def test_unreadable_coordinates_give_fill_and_no_gradient(bad, axis, interpolation, border, extent, seed):
+    image = np.random.default_rng(seed).normal(size=(1, 2, 3, 4))
     coords = np.full((1, 2, 2), 1.25)
     coords[0, 0, axis] = bad
     lattice, plan = given_lattice((2,), 2), plan_of(2, interpolation, border, extent, (5.0, 6.0))

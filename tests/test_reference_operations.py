@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import scipy.ndimage
+from covering import covered
 from test_reference import IN_SHAPES, SCIPY_MODES, given_lattice, make_call, off_knots, plan_of
 
 from pullback import _reference as reference
@@ -22,9 +23,7 @@ def at_samples(shape):
     return np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)[None].astype(float)
 
 
-@orders
-@borders
-@pytest.mark.parametrize("shape", [(1,), (2,), (3,), (9,), (4, 6), (1, 2, 5)], ids=str)
+@covered(order=[2, 3, 4, 5], border=list(BORDERS), shape=[(1,), (2,), (3,), (9,), (4, 6), (1, 2, 5)], strength=2)
 def test_coefficients_give_the_samples_back(order, border, shape):
     image = np.random.default_rng(0).normal(size=(2, 2, *shape))
     plan = plan_of(len(shape), f"spline{order}", border, fill=(0.5, -1.5))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from covering import covered
 
 import pullback as pb
 
@@ -14,16 +15,11 @@ SIGNED = ["cubic", "mitchell", "lanczos2", "lanczos3", "lanczos4", "spline2", "s
 BORDERS = ["constant", "edge", "reflect", "symmetric", "wrap"]
 SPREADS = {"close": 1.0, "far apart": 300.0, "all bands": 1e4, "without bound": 1e30}
 
-every_interpolation = pytest.mark.parametrize("interpolation", POSITIVE + SIGNED)
-every_positive = pytest.mark.parametrize("interpolation", POSITIVE)
-every_border = pytest.mark.parametrize("border", BORDERS)
-every_spread = pytest.mark.parametrize("spread", SPREADS)
-
 
 @pytest.fixture(autouse=True)
-def _same_numbers_whatever_ran_before():
+def _same_numbers_whatever_ran_before(seed):
     global RANDOM
-    RANDOM = np.random.default_rng(0)
+    RANDOM = np.random.default_rng(seed)
 
 
 def points_in(shape, count, margin=1.0):
@@ -47,9 +43,7 @@ def softmax_of(values, weights, z):
     return image
 
 
-@every_interpolation
-@every_border
-@pytest.mark.parametrize("ndim", SHAPES)
+@covered(interpolation=POSITIVE + SIGNED, border=BORDERS, ndim=list(SHAPES), strength=2)
 def test_the_sum_is_the_adjoint(interpolation, border, ndim):
     shape, options = SHAPES[ndim], {"interpolation": interpolation, "border": border}
     x, v, f = points_in(shape, 40), RANDOM.standard_normal(40), RANDOM.standard_normal(shape)
@@ -58,8 +52,7 @@ def test_the_sum_is_the_adjoint(interpolation, border, ndim):
     assert abs(left - right) < 1e-12 * np.abs(v).sum() * np.abs(f).max() * 10
 
 
-@every_interpolation
-@every_border
+@covered(interpolation=POSITIVE + SIGNED, border=BORDERS)
 def test_means(interpolation, border):
     shape, options = SHAPES[2], {"interpolation": interpolation, "border": border}
     x, v = points_in(shape, 12), RANDOM.standard_normal((3, 12))
@@ -72,9 +65,7 @@ def test_means(interpolation, border):
     np.testing.assert_allclose(weight, np.broadcast_to(coverage.reshape(shape), (3, *shape)), rtol=0, atol=1e-13)
 
 
-@every_positive
-@every_border
-@every_spread
+@covered(interpolation=POSITIVE, border=BORDERS, spread=list(SPREADS), strength=2)
 def test_softmax(interpolation, border, spread):
     shape, options = SHAPES[2], {"interpolation": interpolation, "border": border}
     x, v, z = points_in(shape, 12), RANDOM.standard_normal(12), SPREADS[spread] * RANDOM.standard_normal(12)
@@ -86,9 +77,7 @@ def test_softmax(interpolation, border, spread):
     np.testing.assert_allclose(single, wanted, rtol=0, atol=1e-4)
 
 
-@every_interpolation
-@every_border
-@every_spread
+@covered(interpolation=POSITIVE + SIGNED, border=BORDERS, spread=list(SPREADS), strength=2)
 def test_the_most_important_point_wins(interpolation, border, spread):
     shape, options = SHAPES[2], {"interpolation": interpolation, "border": border}
     x, v, z = points_in(shape, 12), RANDOM.standard_normal((2, 12)), SPREADS[spread] * RANDOM.standard_normal(12)
@@ -201,8 +190,8 @@ def test_gradcheck(interpolation, spread):
     def softmax(v, x, z):
         return pb.splat(v, x, (4, 5), normalize="softmax", importance=z, **options)
 
-    assert torch.autograd.gradcheck(mean, inputs, eps=1e-7, atol=1e-5)
-    assert torch.autograd.gradcheck(softmax, (*inputs, z), eps=1e-7, atol=1e-5)
+    assert torch.autograd.gradcheck(mean, inputs, eps=1e-7, atol=1e-5, fast_mode=True)
+    assert torch.autograd.gradcheck(softmax, (*inputs, z), eps=1e-7, atol=1e-5, fast_mode=True)
     values = inputs[0]
     winners = lambda v: pb.splat(v, x, (4, 5), normalize="max", importance=z.detach(), **options)[0]  # noqa: E731
     assert torch.autograd.gradcheck(winners, (values,))
