@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pullback._arrays import Array
+from pullback._cache import cached
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Lattice, Plan, frame_of, make_plan
 from pullback.backends import Backend, backend_of
@@ -73,7 +74,14 @@ def _pull(vectors: Array, geometry: Array, kind: str, interpolation: str) -> Vec
     layout = Layout(ndim, vectors.ndim == ndim + 2, 0)
     image = layout.canonical(vectors, ndim, layout.batch)
     geometry = geometry if layout.batch else geometry[None]
-    frame, shape = frame_of("index", tuple(image.shape[2:])), tuple(geometry.shape[1:-1])
-    lattice = Lattice(LATTICES[kind], shape, frame, frame, False, "index")
-    plan = make_plan((interpolation,) * ndim, ("edge",) * ndim, "blend", (0.0,))
+    lattice, plan = _lattice_and_plan(kind, interpolation, tuple(geometry.shape[1:]))
     return VectorPull(backend_of(vectors), image, geometry, lattice, plan, layout)
+
+
+@cached
+def _lattice_and_plan(kind: str, interpolation: str, shape: tuple[int, ...]) -> tuple[Lattice, Plan]:
+    """Return how vectors are read at points of `shape`, ``(*lattice, d)``; in samples, which are the same anywhere."""
+    *lattice, ndim = shape
+    frame = frame_of("index", (0,) * ndim)
+    plan = make_plan((interpolation,) * ndim, ("edge",) * ndim, "blend", (0.0,))
+    return Lattice(LATTICES[kind], tuple(lattice), frame, frame, False, "index"), plan
