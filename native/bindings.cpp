@@ -77,7 +77,7 @@ Request make_request(const std::vector<int>& interpolation, const PerAxis& param
         plan.offset_out[i] = offset_out[i];
     }
     plan.crop = crop;
-    expect(kind >= 0 && kind <= static_cast<int>(LatticeKind::free_form), "Request: there is no such kind of lattice");
+    expect(kind >= 0 && kind <= static_cast<int>(LatticeKind::one_sided), "Request: there is no such kind of lattice");
     plan.kind = static_cast<LatticeKind>(kind);
     for (const int64_t size : lattice) expect(size >= 0, "Request: a side of the lattice is negative");
     std::copy(lattice.begin(), lattice.end(), request.lattice.size);
@@ -201,7 +201,7 @@ Geometry geometry_of(const Request& request, const Array& array) {
     geometry.batch_stride = array.stride[0];
     geometry.component_stride = array.stride[axes + 1];
     if (matrix) {
-        expect(array.shape[1] == (kind == LatticeKind::affine ? d : d + 1),
+        expect(array.shape[1] == row_count(request.plan),
                "a matrix has a row for each axis, and one more where it is projective");
         geometry.row_stride = array.stride[1];
         geometry.last_row = d * geometry.row_stride;

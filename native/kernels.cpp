@@ -317,7 +317,7 @@ template <class Real, int D>
 void second(const Call& call, const BackwardTask& task) {
     const View<D> view = view_of<D>(call.plan, call.image, true);
     const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.image.size[0]};
-    const bool shared_geometry = call.geometry.batch == 1, projective = call.plan.kind == LatticeKind::projective;
+    const bool shared_geometry = call.geometry.batch == 1, projective = is_projective(call.plan.kind);
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
     alignas(64) Real x_dot[D][block_points], slope[D][block_points], h[D][block_points], value[block_points];
@@ -386,8 +386,8 @@ void second(const Call& call, const BackwardTask& task) {
 template <class Real, int D>
 void normal(const Call& call, int64_t batch, int64_t chunk) {
     const View<D> view = view_of<D>(call.plan, call.image, true);
-    const bool projective = call.plan.kind == LatticeKind::projective;
-    const int rows = projective ? D + 1 : D;
+    const bool projective = is_projective(call.plan.kind);
+    const int rows = row_count(call.plan);
     double* record = call.partial_sums + (batch * chunk_count(call.lattice) + chunk) * call.record_size;
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;

@@ -19,7 +19,7 @@ int64_t shift_of_rows(const Call& call, int64_t batch, int64_t begin, const int6
     if (D > 1 && call.plan.kind == LatticeKind::affine) {
         const IndexMap<D> map = index_map<D>(call.plan, call.geometry, batch);
         for (int d = 0; d < D; ++d) step[d] = map.linear[d][D > 1 ? D - 2 : 0];
-    } else if (D > 1 && call.plan.kind == LatticeKind::projective) {
+    } else if (D > 1 && is_projective(call.plan.kind)) {
         const ProjectiveMap<D> map = projective_map<D>(call.plan, geometry, batch);
         const double at[3] = {static_cast<double>(z), static_cast<double>(y), static_cast<double>(x)};
         double here[D + 1];
@@ -62,7 +62,7 @@ void locate(const Call& call, int64_t batch, int64_t begin, const LocalIndex<Rea
         if constexpr (sizeof(Real) == sizeof(float))
             if (has_short_rows(call) && locate_short_rows(map, local, position)) return;
         locate_affine<Real, D>(map, call.lattice, begin, position);
-    } else if (call.plan.kind == LatticeKind::projective) {
+    } else if (is_projective(call.plan.kind)) {
         locate_projective(projective_map<D>(call.plan, call.geometry, batch), call.lattice, begin, position);
     } else if (call.plan.kind != LatticeKind::given) {
         locate_displaced(call.plan, call.geometry, call.lattice, batch, begin, position);

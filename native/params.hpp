@@ -12,7 +12,7 @@ constexpr int32_t void_index = 1 << 30;
 
 enum class Interpolation : int;  // basis.hpp
 enum class Border : int { constant = 0, edge = 1, reflect = 2, symmetric = 3, wrap = 4 };
-enum class LatticeKind : int { given = 0, affine = 1, projective = 2, displacement = 3, free_form = 4 };
+enum class LatticeKind : int { given = 0, affine = 1, projective = 2, displacement = 3, free_form = 4, one_sided = 5 };
 enum class DType : int { boolean, u8, i8, u16, i16, u32, i32, u64, i64, f16, bf16, f32, f64 };
 
 // How samples are read, and in which frames coordinates are written: everything about a call but its arrays.
@@ -48,8 +48,8 @@ struct Values {
 };
 
 // What coordinates are generated from, float32 or float64: the coordinates themselves or displacements, (batch, z, y,
-// x, d); matrices, (batch, d, d + 1) or, projective, (batch, d + 1, d + 1); coefficients of a spline, (batch, *size,
-// d).
+// x, d); matrices, (batch, d, d + 1) or, projective and one-sided, (batch, d + 1, d + 1); coefficients of a spline,
+// (batch, *size, d).
 struct Geometry {
     void* data;
     DType dtype;
@@ -93,9 +93,15 @@ static inline bool is_summed_in_double(DType dtype) {
            dtype == DType::i64;
 }
 
-static inline bool is_matrix(LatticeKind kind) {
-    return kind == LatticeKind::affine || kind == LatticeKind::projective;
+// Matrices with a row for the denominator; of one-sided maps, the side of the frame's origin alone is seen.
+static inline bool is_projective(LatticeKind kind) {
+    return kind == LatticeKind::projective || kind == LatticeKind::one_sided;
 }
+
+static inline bool is_matrix(LatticeKind kind) { return kind == LatticeKind::affine || is_projective(kind); }
+
+// How many rows a matrix has.
+static inline int row_count(const Plan& plan) { return is_projective(plan.kind) ? plan.ndim + 1 : plan.ndim; }
 
 // Kinds whose geometry has an entry for each point of the output.
 static inline bool is_field(LatticeKind kind) {

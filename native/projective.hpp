@@ -7,16 +7,22 @@ namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
 // From output indices to image indices, with both frames folded in: a numerator for each axis of the image, and the
-// denominator in row D. Points whose denominator is not positive lie beyond the horizon.
+// denominator in row D. Points whose denominator is 0 lie on the horizon and are read from nowhere; so are those beyond
+// it, where the map has one side, which is that of the frame's origin.
 template <int D>
 struct ProjectiveMap {
     double row[D + 1][D + 1];
+    bool positive, negative;  // which denominators are seen
+    bool sees(double denominator) const { return (positive && denominator > 0) || (negative && denominator < 0); }
 };
 
 template <class C, int D>
 ProjectiveMap<D> projective_map(const Plan& plan, const Geometry& geometry, int64_t batch) {
     ProjectiveMap<D> map;
     const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
+    const C at_origin = matrix[geometry.last_row + geometry.last_column];
+    map.positive = plan.kind != LatticeKind::one_sided || at_origin > 0;
+    map.negative = plan.kind != LatticeKind::one_sided || at_origin < 0;
     for (int r = 0; r <= D; ++r) {
         const C* row = matrix + (r < D ? r * geometry.row_stride : geometry.last_row);
         map.row[r][D] = static_cast<double>(row[geometry.last_column]);
@@ -52,7 +58,7 @@ template <int D>
 inline bool place_group(const ProjectiveMap<D>& map, const double* value, int32_t (*floor)[group_points],
                         float (*fraction)[group_points]) {
     using S = Simd<float>;
-    if (!(value[D] > 0)) return false;
+    if (!map.sees(value[D])) return false;
     const double inverse = 1 / value[D], bend = map.row[D][D - 1] * inverse;
     double below[D], rest[D], slope[D];
     bool small = std::fabs(bend) * group_points <= 0.5;
@@ -103,7 +109,7 @@ void locate_projective(const ProjectiveMap<D>& map, const Lattice& lattice, int6
             }
             for (int k = 0; k < count; ++k) {
                 const double denominator = value[D] + map.row[D][D - 1] * k;
-                const double inverse = denominator > 0 ? 1 / denominator : std::nan("");
+                const double inverse = map.sees(denominator) ? 1 / denominator : std::nan("");
                 for (int d = 0; d < D; ++d)
                     place((value[d] + map.row[d][D - 1] * k) * inverse, position.floor[d][first + i + k],
                           position.fraction[d][first + i + k]);
@@ -112,7 +118,7 @@ void locate_projective(const ProjectiveMap<D>& map, const Lattice& lattice, int6
     });
 }
 
-// The reciprocal of the denominator at each point of a block; 0 beyond the horizon.
+// The reciprocal of the denominator at each point of a block; 0 where nothing is seen.
 template <class Real, int D>
 void find_reciprocals(const ProjectiveMap<D>& map, const LocalIndex<Real, D>& local, int count, Real* reciprocal) {
     double base = map.row[D][D];
@@ -120,7 +126,7 @@ void find_reciprocals(const ProjectiveMap<D>& map, const LocalIndex<Real, D>& lo
     for (int i = 0; i < count; ++i) {
         Real denominator = static_cast<Real>(base);
         for (int e = 0; e < D; ++e) denominator += static_cast<Real>(map.row[D][e]) * local.index[e][i];
-        reciprocal[i] = denominator > 0 ? 1 / denominator : Real(0);
+        reciprocal[i] = map.sees(denominator) ? 1 / denominator : Real(0);
     }
 }
 

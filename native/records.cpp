@@ -11,7 +11,7 @@ namespace {
 template <class C>
 void finish_matrix(const Call& call, int64_t m, const double* record) {
     const Plan& plan = call.plan;
-    const int D = plan.ndim, rows = plan.kind == LatticeKind::projective ? D + 1 : D;
+    const int D = plan.ndim, rows = row_count(plan);
     C* matrix = static_cast<C*>(call.grad_geometry.data) + m * call.grad_geometry.batch_stride;
     for (int r = 0; r < rows; ++r) {
         double moment[max_ndim + 1] = {};
@@ -51,8 +51,7 @@ void plan_records(Call& call) {
     const int64_t chunks = chunk_count(call.lattice);
     call.slabs = chunks;
     call.record_size = 0;
-    if (call.plan.kind == LatticeKind::affine) call.record_size = D * (D + 1);
-    if (call.plan.kind == LatticeKind::projective) call.record_size = (D + 1) * (D + 1);
+    if (is_matrix(call.plan.kind)) call.record_size = row_count(call.plan) * (D + 1);
     if (call.plan.kind == LatticeKind::free_form) {
         constexpr int64_t most_slabs = 16, most_numbers = 1 << 22;
         call.record_size = D;

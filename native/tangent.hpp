@@ -45,7 +45,7 @@ void find_tangent(const Call& call, int64_t batch, int64_t begin, const LocalInd
         for (int d = 0; d < D; ++d)
             for (int i = 0; i < count; ++i) x_dot[d][i] = 0;
         for (int i = 0; i < count; ++i) bend[i] = 0;
-        if (kind == LatticeKind::projective)
+        if (is_projective(kind))
             find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
     } else if (kind == LatticeKind::affine) {
         // Frames shift coordinates, but not their motion.
@@ -56,7 +56,7 @@ void find_tangent(const Call& call, int64_t batch, int64_t begin, const LocalInd
             row[D] = map.constant[d] - call.plan.offset_in[d];
             apply_row<Real, D>(row, local, count, x_dot[d]);
         }
-    } else if (kind == LatticeKind::projective) {
+    } else if (is_projective(kind)) {
         find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
         find_projective_tangent(call, batch, local, position, reciprocal, x_dot, bend);
     } else {

@@ -151,7 +151,7 @@ void backward(const Call& call) { run_backward(call, kernels().backward); }
 void second(const Call& call) { run_backward(call, kernels().second); }
 
 int64_t normal_record_size(const Plan& plan) {
-    const int features = plan.ndim + 1, rows = plan.kind == LatticeKind::projective ? plan.ndim + 1 : plan.ndim;
+    const int features = plan.ndim + 1, rows = row_count(plan);
     return rows * (rows + 1) / 2 * (features * (features + 1) / 2) + rows * features + 1;
 }
 

@@ -55,7 +55,7 @@ def generating(kind, random, lattice, in_shape, count, dtype=np.float64):
     while True:
         linear = np.eye(d) + random.uniform(-0.4, 0.4, (count, d, d))
         geometry = np.concatenate([linear, random.uniform(-0.3, 0.3, (count, d, 1)) * extent[:, None]], axis=2)
-        if kind == "projective":
+        if kind in ("projective", "one-sided"):
             tilt = random.uniform(-0.8, 0.8, (count, 1, d)) / (d * out_extent)
             last = np.concatenate([tilt, random.uniform(0.7, 1.3, (count, 1, 1))], axis=2)
             geometry = np.concatenate([geometry, last], axis=1)

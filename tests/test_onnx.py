@@ -85,6 +85,20 @@ def test_every_family(build, parameters, frame):
     hold(Warp(build, (9, 10), frame=frame), IMAGE, parameters, operator="GridSample")
 
 
+@pytest.mark.parametrize("one_sided", [False, True], ids=["both", "one"])
+@pytest.mark.parametrize("options", [dict(border="edge"), dict(), dict(border="edge", fill=0.5)], ids=str)
+def test_a_horizon(one_sided, options):
+    """Points beyond it are as where torch runs, and what is read from nowhere is `fill`, GridSample or not."""
+
+    def build(matrix):
+        return pb.Projective(matrix, one_sided)
+
+    matrix = torch.tensor([[1.0, 0.1, 0.3], [0, 1, 0.2], [-0.3, -0.01, 1]])
+    hold(Warp(build, **options), IMAGE, matrix, operator=None if options.get("fill") else "GridSample")
+    horizon = torch.tensor([[1.0, 0, 0], [0, 1, 0], [-0.5, 0, 1]])
+    hold(Warp(build, border="edge", fill=0.5), torch.ones(1, 1, 6, 3), horizon, operator="GridSample")
+
+
 def test_a_volume():
     matrix = torch.eye(3, 4) + 0.1
     hold(Warp(pb.Affine), torch.rand(1, 2, 5, 6, 7), matrix, operator="Gather")

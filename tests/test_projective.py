@@ -8,9 +8,14 @@ import pytest
 from families import MATRICES, draw
 
 import pullback as pb
+from pullback import _reference
+from pullback._plan import LATTICES, Frame, Lattice, make_plan
 from pullback.transforms import Affine, Projective, Similarity, Translation
 
 torch = pytest.importorskip("torch")
+
+import pullback.backends.composite as composite  # noqa: E402
+import pullback.backends.numpy as native  # noqa: E402
 
 FRAMES = ("index", "centered", "normalized", "normalized-corners")
 same = partial(np.testing.assert_allclose, rtol=0)
@@ -74,8 +79,8 @@ def test_the_identity_and_the_fused_path(ndim, frame):
     assert pb.explain(image, transform).coordinates == "projective, fused"
 
 
-def test_beyond_the_horizon():
-    transform = Projective([[1.0, 0, 0], [0, 1, 0], [-0.1, 0, 1]])
+def test_one_side_of_the_horizon():
+    transform = Projective([[1.0, 0, 0], [0, 1, 0], [-0.1, 0, 1]], one_sided=True)
     points = np.array([[5.0, 1], [10, 1], [20, 1]])
     mapped = transform(points)
     assert np.isfinite(mapped[0]).all()
@@ -83,20 +88,189 @@ def test_beyond_the_horizon():
     image = np.random.default_rng(0).random((30, 20))
     assert (pb.warp(image, transform, fill=7.0)[10:] == 7).all()
     matrix, image = torch.tensor(transform.matrix, requires_grad=True), torch.tensor(image)
-    pb.warp(image, Projective(matrix)).square().sum().backward()
+    pb.warp(image, Projective(matrix, one_sided=True)).square().sum().backward()
     assert matrix.grad.isfinite().all()
     matrix.grad = None
-    pb.sample(image, Projective(matrix)(torch.tensor(points))).square().sum().backward()
+    pb.sample(image, Projective(matrix, one_sided=True)(torch.tensor(points))).square().sum().backward()
     assert matrix.grad.isfinite().all()
 
 
-def test_the_sign_of_a_matrix():
-    matrix = np.array([[1.1, 0.1, 3], [-0.05, 0.9, 2], [1e-3, 2e-3, 1]])
-    same(Projective(-matrix).matrix, matrix, atol=0)
-    same(Projective(torch.tensor(-matrix)).matrix, matrix, atol=0)
-    backwards = Projective.from_parameters(-matrix)
-    same(backwards.matrix, -matrix, atol=0)
-    same(pickle.loads(pickle.dumps(backwards)).matrix, -matrix, atol=0)
+# On (x, y), the middle of its horizon in an 8 x 8 image: the denominator is 1 at the corner and -2.5 in the last row.
+FLOOR = np.array([[1.0, -4, 8], [0, -3, 8], [0, -0.5, 1]])
+
+
+def test_a_point_below_the_horizon():
+    image = np.ones((8, 8))
+    image[4, 2] = 5
+    assert pb.warp(image, Projective.from_cv2(FLOOR))[4, 6] == 5
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_matrix_means_the_same_as_its_multiples(frame, dtype):
+    matrix, image = Projective.from_cv2(FLOOR).matrix, np.random.default_rng(0).random((8, 8)).astype(dtype)
+    wanted = pb.warp(image, Projective(matrix), frame=frame, border="reflect")
+    for factor in (-1, 3, -0.25):
+        same(pb.warp(image, Projective(factor * matrix), frame=frame, border="reflect"), wanted, atol=1e-5)
+        once = Projective(matrix, one_sided=True)
+        again = Projective(factor * matrix, one_sided=True)
+        same(pb.warp(image, again, frame=frame), pb.warp(image, once, frame=frame), atol=1e-5)
+
+
+def test_birds_eye_views_are_those_of_opencv():
+    cv2 = pytest.importorskip("cv2")
+    random = np.random.default_rng(0)
+    image = cv2.GaussianBlur(random.random((60, 80)), (0, 0), 2)
+    road = np.float32([[30, 25], [50, 25], [5, 55], [75, 55]])
+    matrix = cv2.getPerspectiveTransform(road, np.float32([[0, 0], [79, 0], [0, 59], [79, 59]]))
+    transform = Projective.from_cv2(matrix)
+    assert np.sign(matrix[2, 1]) < 0, "the horizon lies in the picture"
+    same(
+        pb.warp(image, transform, border="edge"), cv2.warpPerspective(image, matrix, (80, 60), borderMode=1), atol=4e-3
+    )
+    back = transform.inverse()
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    theirs = cv2.warpPerspective(image, matrix, (80, 60), flags=flags, borderMode=1)
+    found = pb.warp(image, back, border="edge")
+    far = np.abs(np.indices((60, 80))[0] * matrix[2, 1] + np.indices((60, 80))[1] * matrix[2, 0] + 1) > 0.05
+    same(found[far], theirs[far], atol=4e-3)  # OpenCV rounds positions to 1/32
+    same(transform.to_cv2() / transform.to_cv2()[2, 2], matrix, atol=1e-10)
+
+
+def test_both_sides_follow_scikit_image():
+    skimage = pytest.importorskip("skimage.transform")
+    image, transform = np.random.default_rng(0).random((8, 8)), Projective.from_cv2(FLOOR)
+    theirs = skimage.warp(image, transform.to_skimage(), order=1, mode="edge")
+    seen = np.abs(transform.matrix[-1] @ np.stack([*np.indices((8, 8)), np.ones((8, 8))]).reshape(3, -1)) > 1e-3
+    same(pb.warp(image, transform, border="edge").ravel()[seen], theirs.ravel()[seen], atol=1e-9)
+    same(Projective.from_skimage(transform.to_skimage()).matrix, transform.matrix, atol=0)
+
+
+def random_horizon(random, ndim, shape):
+    """A map whose horizon runs through an output of a shape, at no point of it."""
+    while True:
+        matrix = np.eye(ndim + 1) + random.uniform(-0.2, 0.2, (ndim + 1, ndim + 1))
+        matrix[-1, :-1] = random.uniform(-2, 2, ndim) / shape
+        indices = np.stack([*np.indices(shape), np.ones(shape)], -1)
+        w = indices @ matrix[-1]
+        if (w > 0).any() and (w < 0).any() and np.abs(w).min() > 2e-3 * np.abs(w).max():
+            return matrix
+
+
+@every_ndim
+@pytest.mark.parametrize("one_sided", [False, True], ids=["both", "one"])
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_all_backends_agree_beyond_the_horizon(ndim, one_sided, interpolation, dtype):
+    random, shape = np.random.default_rng(ndim), {1: (23,), 2: (9, 11), 3: (5, 6, 7)}[ndim]
+    matrix = random_horizon(random, ndim, shape)
+    image = random.random((1, 1, *shape)).astype(dtype)
+    frame = Frame((1.0,) * ndim, (0.0,) * ndim)
+    lattice = Lattice(LATTICES["one-sided" if one_sided else "projective"], shape, frame, frame)
+    plan = make_plan((interpolation,) * ndim, ("reflect",) * ndim, "blend", (0.5,))
+    grad = random.standard_normal(image.shape).astype(dtype)
+    wanted = _reference.pull(image, matrix[None], lattice, plan)
+    wanted_grads = _reference.pull_vjp(image, matrix[None], grad, lattice, plan)
+    seen = np.isfinite(_reference.coordinates(matrix[None], lattice)).all(-1)
+    assert seen.all() != one_sided
+    assert ((wanted == 0.5).sum() > 0) == one_sided
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    tensors = [torch.tensor(array) for array in (image, matrix[None])]
+    for values, grads in (
+        (native.pull(image, matrix[None], lattice, plan), native.vjp(image, matrix[None], grad, lattice, plan)),
+        (
+            composite.pull(*tensors, lattice, plan),
+            composite.vjp(*tensors, torch.tensor(grad), lattice, plan),
+        ),
+    ):
+        same(np.asarray(values), wanted, atol=tolerance)
+        for found, truth in zip(grads, wanted_grads, strict=True):
+            scale = np.abs(truth).max()
+            same(np.asarray(found) / scale, truth / scale, atol=1e-3 if dtype == np.float32 else 1e-11)
+
+
+@pytest.mark.parametrize("one_sided", [False, True], ids=["both", "one"])
+def test_derivatives_beyond_the_horizon(one_sided):
+    random = np.random.default_rng(0)
+    image = torch.tensor(random.random((6, 7)), requires_grad=True)
+    matrix = torch.tensor(random_horizon(random, 2, (6, 7)), requires_grad=True)
+
+    def call(image, matrix):
+        return pb.warp(image, Projective(matrix, one_sided=one_sided), interpolation="cubic", border="reflect")
+
+    assert torch.autograd.gradcheck(call, (image, matrix), atol=1e-4, rtol=1e-4)
+    assert torch.autograd.gradgradcheck(call, (image, matrix), atol=1e-3, rtol=1e-3)
+    dots = torch.randn(6, 7, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
+    moved = torch.func.jvp(call, (image.detach(), matrix.detach()), dots)[1]
+    again = torch.autograd.functional.jvp(call, (image.detach(), matrix.detach()), dots)[1]
+    torch.testing.assert_close(moved, again, rtol=1e-9, atol=1e-9)
+
+
+def test_normal_equations_beyond_the_horizon():
+    random = np.random.default_rng(0)
+    image, matrix = random.random((6, 7)), random_horizon(random, 2, (6, 7))
+    options = dict(interpolation="cubic", border="reflect")
+    for one_sided in (False, True):
+        transform, target = Projective(matrix, one_sided), random.random((6, 7))
+        equations = pb.normal_equations(image, transform, target, **options)
+        residual = pb.warp(image, transform, **options) - target
+        grad = pb.warp_vjp(image, transform, residual, **options)[1]
+        same(equations.jtr / np.abs(grad).max(), grad.ravel() / np.abs(grad).max(), atol=1e-10)
+        same(equations.cost, (residual**2).sum(), atol=1e-10)
+
+
+def test_what_has_one_side_keeps_it(tmp_path):
+    transform = Projective([[1.0, 0, 0], [0, 1, 0], [-0.1, 0, 1]], one_sided=True)
+    transform.save(tmp_path / "a.json")
+    transform.save(tmp_path / "a.npz")
+    copies = [
+        pickle.loads(pickle.dumps(transform)),
+        pb.transforms.load(tmp_path / "a.json"),
+        pb.transforms.load(tmp_path / "a.npz"),
+        transform.with_parameters(transform.matrix),
+        transform.torch(),
+        transform.torch().numpy(),
+        transform.inverse().inverse(),
+        Projective.from_parameters(transform.matrix, one_sided=True),
+    ]
+    for copy in copies:
+        assert copy.one_sided
+        assert "one_sided=True" in repr(copy)
+        same(copy.matrix, transform.matrix, atol=1e-12)
+    assert not Projective(transform.matrix).one_sided
+    assert not pickle.loads(pickle.dumps(Projective(transform.matrix))).one_sided
+    with pytest.raises(TypeError, match="Projective: `one_sided` must be True or False"):
+        Projective(transform.matrix, one_sided=1)
+
+
+def test_products_with_one_side_are_chains():
+    """Each part keeps its own horizon, and points beyond one have no part in the gradients."""
+    tilt = Projective([[1.0, 0, 0], [0, 1, 0], [-0.1, 0, 1]], one_sided=True)
+    flat, image = Affine.scaling(0.5), np.random.default_rng(0).random((20, 20))
+    points = np.array([[4.0, 3], [15, 3]])
+    for product in (flat @ tilt, tilt @ flat, tilt @ tilt.inverse(), flat @ tilt @ Projective.identity(2)):
+        assert isinstance(product, pb.Chain)
+        assert product.numpy().torch().transforms[-1].lattice == product.transforms[-1].lattice
+    same((flat @ tilt)(points), [[2 / 0.6, 1.5 / 0.6], [np.nan, np.nan]], atol=1e-12)
+    same((tilt.inverse() @ tilt)(points), [[4.0, 3], [np.nan, np.nan]], atol=1e-12)
+    chain = flat @ tilt
+    _, grads = pb.warp_vjp(image, chain, np.ones((20, 20)))
+    parts = [torch.tensor(np.array(part.parameters), requires_grad=True) for part in chain.transforms]
+    pb.warp(torch.tensor(image), chain.with_parameters(tuple(parts))).sum().backward()
+    for ours, part in zip(grads, parts, strict=True):
+        assert np.isfinite(ours).all()
+        same(ours, part.grad, atol=1e-9)
+    assert (pb.warp(image, chain, fill=7.0)[10:] == 7).all()
+
+
+def test_footprints_beyond_the_horizon():
+    random = np.random.default_rng(0)
+    image, matrix = random.random((30, 30)), np.array([[1.0, 0, 0], [0, 1, 0], [-0.11, 0, 1.0]])
+    options = dict(antialias=True, border="wrap", fill=np.nan)
+    both, one = (pb.warp(image, Projective(matrix, side), **options) for side in (False, True))
+    assert np.isfinite(both).all()
+    assert np.isfinite(one[:9]).all()
+    assert np.isnan(one[10:]).all()
 
 
 @every_ndim

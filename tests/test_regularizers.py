@@ -109,7 +109,7 @@ def test_beyond_a_horizon_there_is_nothing_to_regularize(function):
     matrix = torch.eye(3).repeat(2, 1, 1)
     matrix[1, 2, :2] = torch.tensor([1.3, 0.2])
     matrix.requires_grad_()
-    transform = pb.Projective(matrix)
+    transform = pb.Projective(matrix, one_sided=True)
     assert transform.coordinates((12, 9), "centered").isnan().any()
     value = function(transform, (12, 9))
     assert value.isfinite().all()

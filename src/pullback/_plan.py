@@ -22,7 +22,16 @@ SPLINES: dict[str, int] = {f"spline{kernel.spline}": kernel.spline for kernel in
 INTERPOLATION_ALIASES: dict[str, str] = {alias: kernel.name for kernel in KERNELS.values() for alias in kernel.aliases}
 INTERPOLATION_NAMES: tuple[str, ...] = (*INTERPOLATIONS, *SPLINES, *INTERPOLATION_ALIASES)
 EXTENTS: dict[str, int] = {"blend": 0, "crop": 1}
-LATTICES: dict[str, int] = {"given": 0, "affine": 1, "projective": 2, "displacement": 3, "free-form": 4}
+LATTICES: dict[str, int] = {
+    "given": 0,
+    "affine": 1,
+    "projective": 2,
+    "displacement": 3,
+    "free-form": 4,
+    "one-sided": 5,
+}
+# Matrices with a row for the denominator.
+PROJECTIVE_LATTICES: frozenset[int] = frozenset((LATTICES["projective"], LATTICES["one-sided"]))
 FRAMES: tuple[str, ...] = ("index", "centered", "normalized", "normalized-corners")
 
 MAX_NDIM = 3
@@ -110,9 +119,10 @@ class Lattice(Hashed):
     ----------
     kind : int
         A code from :data:`LATTICES`, which says what the geometry is. ``"given"``: the coordinates themselves,
-        ``(M, *shape, d)``. From all others the kernel generates them: matrices, ``"affine"`` (M, d, d + 1) and
-        ``"projective"`` (M, d + 1, d + 1); ``"displacement"`` vectors, ``(M, *shape, d)``; and, ``"free-form"``, the
-        coefficients of a cubic B-spline of displacements, ``(M, *controls, d)``, whose inner cells span the lattice.
+        ``(M, *shape, d)``. From all others the kernel generates them: matrices, ``"affine"`` (M, d, d + 1),
+        ``"projective"`` (M, d + 1, d + 1) and, for the side of the frame's origin alone, ``"one-sided"``;
+        ``"displacement"`` vectors, ``(M, *shape, d)``; and, ``"free-form"``, the coefficients of a cubic B-spline of
+        displacements, ``(M, *controls, d)``, whose inner cells span the lattice.
     shape : tuple of int
         The output lattice.
     frame_in, frame_out : Frame

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pullback._plan import LATTICES, Lattice
+from pullback._plan import LATTICES, PROJECTIVE_LATTICES, Lattice
 
 AnyArray = npt.NDArray[Any]
 Array = npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
     Returns
     -------
     ndarray of float64, ``(M, *shape, d)``
-        NaN beyond the horizon of a projective map.
+        NaN where a projective map sees nothing.
     """
     geometry = geometry.astype(np.float64)
     scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
@@ -58,10 +58,11 @@ def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         if lattice.kind == LATTICES["given"]:
             x = scale * in_axis_order(geometry, lattice) + offset
-        elif lattice.kind in (LATTICES["affine"], LATTICES["projective"]):
+        elif lattice.kind == LATTICES["affine"] or lattice.kind in PROJECTIVE_LATTICES:
             homogeneous = _homogeneous(geometry, lattice)
-            denominator = homogeneous[..., -1:]
-            x = homogeneous[..., :-1] / np.where(denominator > 0, denominator, np.nan)
+            x = homogeneous[..., :-1] / np.where(
+                _is_seen(homogeneous, geometry, lattice), homogeneous[..., -1:], np.nan
+            )
         else:
             x = scale / lattice.frame_out.scale * (_indices(lattice) - lattice.frame_out.offset) + offset
             x = x + scale * in_axis_order(_displacements(geometry, lattice), lattice)
@@ -81,7 +82,7 @@ def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
         return on_points
     with np.errstate(invalid="ignore", over="ignore"):
         homogeneous = _homogeneous(geometry.astype(np.float64), lattice)
-        denominator = np.where(homogeneous[..., -1:] > 0, homogeneous[..., -1:], np.inf)
+        denominator = np.where(_is_seen(homogeneous, geometry, lattice), homogeneous[..., -1:], np.inf)
         last = -np.sum(grad * homogeneous[..., :-1], axis=-1, keepdims=True) / denominator
         on_rows = np.concatenate([grad, last], axis=-1) / denominator
     on_rows = np.where(np.any(grad != 0, axis=-1, keepdims=True), on_rows, 0)
@@ -93,7 +94,7 @@ def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
         axis=-1,
     )
     result: Array = moments[:, :-1] * scale[:, None]
-    if lattice.kind == LATTICES["projective"]:
+    if lattice.kind in PROJECTIVE_LATTICES:
         last = moments[:, -1:] + np.einsum("i,mij->mj", offset, moments[:, :-1])[:, None]
         result = np.concatenate([result, last], axis=1)
     return matrix_in_axis_order(result, lattice)
@@ -120,6 +121,16 @@ def _homogeneous(matrix: Array, lattice: Lattice) -> Array:
     matrix[:, :d] = scale[:, None] * matrix[:, :d] + offset[:, None] * matrix[:, d:]
     values: Array = np.einsum("mij,j...->m...i", matrix[..., :d], np.indices(lattice.shape, np.float64))
     return values + matrix[..., d].reshape(len(matrix), *(1,) * len(lattice.shape), d + 1)
+
+
+def _is_seen(homogeneous: Array, matrix: AnyArray, lattice: Lattice) -> npt.NDArray[np.bool_]:
+    """Return at which points the denominator is not 0 and, of one-sided maps, that of the frame's origin in sign."""
+    denominator = homogeneous[..., -1:]
+    if lattice.kind != LATTICES["one-sided"]:
+        return denominator != 0
+    origin = matrix[:, -1, -1].reshape(-1, *(1,) * (denominator.ndim - 1))
+    seen: npt.NDArray[np.bool_] = (denominator > 0) & (origin > 0) | (denominator < 0) & (origin < 0)
+    return seen
 
 
 def _displacements(field: Array, lattice: Lattice) -> Array:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 import pullback._native as _native
 from pullback._dtypes import BFLOAT16, DTYPES, row_of
-from pullback._plan import BORDERS, LATTICES, Lattice, Plan
+from pullback._plan import BORDERS, PROJECTIVE_LATTICES, Lattice, Plan
 from pullback.backends._protocol import Execution
 from pullback.backends._request import component_plan, finite_fill, merges, native_execution, requests_of
 
@@ -314,7 +314,7 @@ def resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -
 def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: Array) -> Array:
     """Return the moments of the residual between values and `target`, (batch, record): see native/normal.hpp."""
     features = plan.ndim + 1
-    rows = features if lattice.kind == LATTICES["projective"] else plan.ndim
+    rows = features if lattice.kind in PROJECTIVE_LATTICES else plan.ndim
     size = rows * (rows + 1) // 2 * (features * (features + 1) // 2) + rows * features + 1
     total: Array = np.zeros((_batch(image, geometry), size))
     if image.dtype.kind == "c":

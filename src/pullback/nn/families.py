@@ -258,7 +258,7 @@ def _projective(raw: Tensor, shape: Shape, limit: Limit) -> Transform:
     above = _affine_matrix(raw[:, : d * (d + 1)], d, limit)
     below = _within(raw[:, d * (d + 1) :], limit.get("perspective"))
     last = torch.cat([below, torch.ones_like(raw[:, :1])], 1)
-    return Projective.from_parameters(torch.cat([above, last[:, None]], 1))
+    return Projective.from_parameters(torch.cat([above, last[:, None]], 1), one_sided=True)
 
 
 def _affine_matrix(raw: Tensor, d: int, limit: Limit) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, is_tensor
+from pullback._arrays import Array, as_arrays, is_tensor, namespace
 from pullback.transforms.parameters import Parametrised
 from pullback.transforms.points import check_points, points_like
 from pullback.transforms.storage import Stored, StrPath
@@ -29,8 +29,9 @@ class Transform(Stored, Parametrised):
     parameters : ndarray or Tensor
         The numbers that make this transform one of its family. A NumPy array is a read-only copy.
     lattice : str
-        How a kernel comes by the coordinates of an output lattice: ``"affine"``, ``"projective"``, ``"displacement"``
-        or ``"free-form"``, made inside the kernel from `geometry` where that :meth:`fits` the output, or ``"given"``.
+        How a kernel comes by the coordinates of an output lattice: ``"affine"``, ``"projective"``, ``"one-sided"``,
+        ``"displacement"`` or ``"free-form"``, made inside the kernel from `geometry` where that :meth:`fits` the
+        output, or ``"given"``.
 
     See Also
     --------
@@ -397,6 +398,21 @@ class Transform(Stored, Parametrised):
         """Return the points of an output lattice as a call takes them: ``(*shape, d)``, with an axis for a batch."""
         points = points_like(next(filter(is_tensor, self._held), self._held[0]), shape, frame)
         return points[None] if self.batch_shape else points
+
+    def _located(self, shape: tuple[int, ...], frame: str) -> tuple[Array, Array | None]:
+        """Return :meth:`coordinates`, of any value at the points that are read from nowhere, and which those are.
+
+        ``None`` where every point is read from somewhere.
+        """
+        mapped = self.coordinates(shape, frame)
+        nowhere = self._nowhere(mapped)
+        return (
+            (mapped, None) if nowhere is None else (namespace(mapped).where(nowhere[..., None], 0.0, mapped), nowhere)
+        )
+
+    def _nowhere(self, mapped: Array) -> Array | None:
+        """Return which finite points have no image, by what they are mapped to; None for maps that leave none out."""
+        return None
 
     def _check_points(self, points: Array) -> None:
         check_points(type(self).__name__, self.ndim, self.batch_shape, points)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, multiply
+from pullback._arrays import Array, as_arrays, multiply, namespace
 from pullback.transforms.base import Transform
 from pullback.transforms.deformation import Deformation, check_extent
 from pullback.transforms.matrix import MatrixTransform
@@ -20,7 +20,7 @@ class Chain(Deformation):
     ----------
     *transforms : Transform
         One or more, of one number of axes; batches broadcast: M with M, with 1, or with none. Chains among them are
-        taken apart, and neighbours that are matrices are multiplied.
+        taken apart, and neighbours that are matrices are multiplied, but for projective maps with one side.
 
     Attributes
     ----------
@@ -142,11 +142,12 @@ class Chain(Deformation):
 
         The last transform acts first; `shape` and `frame` are passed to each.
         """
-        return self._path(points, shape, frame)[-1]
+        (*_, mapped), nowhere = self._path(points, shape, frame)
+        return _marked(mapped, nowhere, float("nan"))
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         """Return the product of the derivatives of all transforms; see :meth:`pullback.Transform.jacobian`."""
-        *places, _ = self._path(points, shape, frame)
+        (*places, _), _ = self._path(points, shape, frame)
         product = None
         for part, place in zip(reversed(self.transforms), places, strict=True):
             own = part.jacobian(place, shape=shape, frame=frame)
@@ -161,7 +162,8 @@ class Chain(Deformation):
         The gradients in the parameters are a tuple, one for each transform.
         """
         points, grad = self._check_vjp("Chain.points_vjp", points, grad)
-        *places, _ = self._path(points, shape, frame)
+        (*places, _), nowhere = self._path(points, shape, frame)
+        grad = _marked(grad, nowhere, 0.0)
         gradients = []
         for part, place in zip(self.transforms, reversed(places), strict=True):
             grad, own = part.points_vjp(place, grad, shape=shape, frame=frame)
@@ -173,13 +175,8 @@ class Chain(Deformation):
 
         The innermost transform's coordinates of the lattice, mapped as points by the others.
         """
-        shape, frame = check_extent("Chain.coordinates", self.ndim, shape, frame)
-        *others, innermost = self.transforms
-        points = innermost.coordinates(shape, frame)
-        points = points[None] if self.batch_shape and not innermost.batch_shape else points
-        for part in reversed(others):
-            points = part(points, shape=shape, frame=frame)
-        return points
+        mapped, nowhere = self._located(*check_extent("Chain.coordinates", self.ndim, shape, frame))
+        return _marked(mapped, nowhere, float("nan"))
 
     def coordinates_vjp(self, grad_coordinates: Array, shape: Sequence[int], frame: str = "index") -> tuple[Array, ...]:
         """Pull a gradient in the coordinates back, for NumPy; see :meth:`pullback.Transform.coordinates_vjp`."""
@@ -204,14 +201,23 @@ class Chain(Deformation):
         """Return this chain on torch tensors; see :meth:`pullback.Transform.torch`."""
         return Chain(*(part.torch(device, dtype) for part in self.transforms))
 
-    def _path(self, points: Array, shape: Sequence[int] | None, frame: str) -> list[Array]:
-        """Return `points` and where they are after each transform, the innermost first."""
+    def _located(self, shape: tuple[int, ...], frame: str) -> tuple[Array, Array | None]:
+        *others, innermost = self.transforms
+        points, nowhere = innermost._located(shape, frame)
+        points = points[None] if self.batch_shape and not innermost.batch_shape else points
+        for part in reversed(others):
+            points, nowhere = _further(part, points, nowhere, shape, frame)
+        return points, nowhere
+
+    def _path(self, points: Array, shape: Sequence[int] | None, frame: str) -> tuple[list[Array], Array | None]:
+        """Return `points` and where they are after each transform, the innermost first, and which end nowhere."""
         (points,) = as_arrays("Chain", points=points)
         self._check_points(points)
-        path = [points[None] if self.batch_shape and points.ndim == 1 else points]
+        path, nowhere = [points[None] if self.batch_shape and points.ndim == 1 else points], None
         for part in reversed(self.transforms):
-            path.append(part(path[-1], shape=shape, frame=frame))
-        return path
+            mapped, nowhere = _further(part, path[-1], nowhere, shape, frame)
+            path.append(mapped)
+        return path, nowhere
 
     @property
     def _held(self) -> tuple[Array, ...]:
@@ -225,6 +231,24 @@ class Chain(Deformation):
         return ", ".join(map(repr, self.transforms))
 
 
+def _further(
+    part: Transform, points: Array, nowhere: Array | None, shape: Sequence[int] | None, frame: str
+) -> tuple[Array, Array | None]:
+    """Return where `part` takes points, and which of them are nowhere by now."""
+    mapped = part(points, shape=shape, frame=frame)
+    lost = part._nowhere(mapped)
+    if lost is None:
+        return mapped, nowhere
+    lost = lost & namespace(mapped).isfinite(as_arrays("Chain", mapped=mapped, points=points)[1]).all(-1)
+    # The others map them from any place: from none, no gradient would come back.
+    return _marked(mapped, lost, 0.0), lost if nowhere is None else nowhere | lost
+
+
+def _marked(points: Array, nowhere: Array | None, mark: float) -> Array:
+    """Return points, or gradients in them, with `mark` at those that are nowhere."""
+    return points if nowhere is None else namespace(points).where(nowhere[..., None], mark, points)
+
+
 def _simplified(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
     """Return transforms with chains taken apart and neighbouring matrices multiplied."""
     parts: list[Transform] = []
@@ -232,11 +256,15 @@ def _simplified(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
         if not isinstance(transform, Transform):
             raise TypeError(f"Chain: got {type(transform).__name__}; give transforms")
         for part in transform.transforms if isinstance(transform, Chain) else (transform,):
-            if parts and isinstance(part, MatrixTransform) and isinstance(parts[-1], MatrixTransform):
+            if parts and _is_factor(part) and _is_factor(parts[-1]):
                 parts[-1] = parts[-1]._times(part)
             else:
                 parts.append(part)
     return tuple(parts)
+
+
+def _is_factor(part: Transform) -> bool:
+    return isinstance(part, MatrixTransform) and part.multiplies
 
 
 def _check_parts(parts: tuple[Transform, ...]) -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from pullback._arrays import apply_linear, as_arrays, beside, is_tensor, namespace
+from pullback._arrays import apply_linear, as_arrays, beside
 from pullback._plan import MAX_NDIM, Frame, frame_of
 
 if TYPE_CHECKING:
@@ -222,12 +222,6 @@ class Imported(Exported):
         ValueError
             If `matrix` has another shape, or `inverse_map` is False and it has no inverse.
 
-        Notes
-        -----
-        A projective matrix with a negative last entry is multiplied by -1 before it is inverted, so that the input's
-        first pixel lies before the horizon. OpenCV divides by denominators of either sign; where it shows what lies
-        beyond the horizon, this transform gives NaN.
-
         Examples
         --------
         >>> from pullback.transforms import Affine
@@ -244,7 +238,7 @@ class Imported(Exported):
             raise ValueError(
                 f"{name}: `matrix` has shape {shape}{others.get(shape[-2:], '')}; give ({rows}, 3) or (N, {rows}, 3)"
             )
-        transform = cls.from_parameters(facing_forward(reversed_axes(matrix)))
+        transform = cls.from_parameters(reversed_axes(matrix))
         return transform if inverse_map else transform.inverse()
 
     @classmethod
@@ -336,16 +330,6 @@ def reversed_axes(matrix: Array) -> Array:
     ndim = matrix.shape[-1] - 1
     order = [*range(ndim)[::-1], ndim]
     return matrix[..., order[: matrix.shape[-2]], :][..., order]
-
-
-def facing_forward(matrix: Array) -> Array:
-    """Return a projective matrix times -1 where its last entry is negative; other matrices as they are."""
-    if matrix.shape[-1] != matrix.shape[-2]:
-        return matrix
-    is_behind = matrix[..., -1:, -1:] < 0
-    if not is_tensor(matrix) and not is_behind.any():
-        return matrix
-    return namespace(matrix).where(is_behind, -matrix, matrix)
 
 
 def _square(function: str, argument: str, matrix: Array) -> Array:

@@ -43,6 +43,11 @@ class MatrixTransform(Exported, Fitted, Transform):
     _generality: ClassVar[int]
 
     @property
+    def multiplies(self) -> bool:
+        """Whether a product with another matrix is a matrix."""
+        return True
+
+    @property
     @abstractmethod
     def matrix(self) -> Array:
         """The matrix ``[A | t]``, ``(..., d, d + 1)``, a differentiable function of `parameters`."""
@@ -175,7 +180,9 @@ class MatrixTransform(Exported, Fitted, Transform):
     def __matmul__(self, other: Transform) -> Transform: ...
     def __matmul__(self, other: Transform) -> Transform:
         """Return the transform that applies `other` first, then this; see :meth:`pullback.Transform.__matmul__`."""
-        return self._times(other) if isinstance(other, MatrixTransform) else super().__matmul__(other)
+        if isinstance(other, MatrixTransform) and self.multiplies and other.multiplies:
+            return self._times(other)
+        return super().__matmul__(other)
 
     def _times(self, other: MatrixTransform) -> MatrixTransform:
         """Return ``self @ other`` where both are matrices; `torch.compile` does not know `@` of objects."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+import pullback._check as _check
 from pullback._arrays import Array, as_arrays, beside, is_tensor, multiply, namespace, own, unspread, written
 from pullback._plan import MAX_NDIM, constant
-from pullback.transforms.conventions import Imported, facing_forward
+from pullback.transforms.conventions import Imported
 from pullback.transforms.fitting import fitted_projective
 from pullback.transforms.matrix import MatrixTransform, find_singular
 from pullback.transforms.points import check_ndim, facing, moments
@@ -26,13 +27,21 @@ class Projective(Imported, MatrixTransform):
     matrix : array_like or Tensor, shape (d + 1, d + 1) or (N, d + 1, d + 1)
         The homogeneous matrix; d of 1, 2 or 3, rows and columns in the order of the array axes, (y, x, 1) in 2-D. Also
         the attribute `parameters`. Values that are not finite are allowed; what is read through them is ``fill``.
+    one_sided : bool
+        Whether points whose denominator has not the sign of that of the origin are read from nowhere, as if a camera
+        stood on the horizon and looked to that side.
+
+    Attributes
+    ----------
+    one_sided : bool
+        Whether only the side of the origin is seen.
 
     Raises
     ------
     ValueError
         If `matrix` has another shape.
     TypeError
-        If it does not hold real numbers.
+        If it does not hold real numbers, or `one_sided` is no bool.
 
     See Also
     --------
@@ -42,12 +51,14 @@ class Projective(Imported, MatrixTransform):
 
     Notes
     -----
-    A point whose denominator is not positive lies beyond the horizon: nothing is seen of it, its image is NaN, and what
-    is read through it is ``fill``, with a gradient of zero. A matrix means the same map as its negative, so the
-    constructor turns the sign of one whose last entry, the denominator at the origin, is negative. Matrices that are
-    computed (:meth:`inverse`, :meth:`fit`, products) keep their sign, as do those of :meth:`from_parameters`: the
-    inverse takes every point that is seen back to where it was. In a product the denominators multiply, so that a
-    point beyond the horizons of both maps is seen.
+    A matrix means the same map whatever number it is multiplied by, -1 included, as in OpenCV, kornia and scikit-image:
+    every point is mapped whose denominator is not 0. Those on the horizon, where it is 0, are mapped to NaN, and what
+    is read through them is ``fill``, with a gradient of zero.
+
+    A map with one side maps only the points whose denominator has the sign of the last entry w, the denominator at the
+    origin of the frame: in "centered", the middle of the output. Its inverse has the side of its own origin, and takes
+    back what was seen where that origin is the image of a point that was. A product with such a map is a
+    :class:`pullback.Chain`, since it has two horizons. The transformers of :mod:`pullback.nn` have one side.
 
     Examples
     --------
@@ -58,6 +69,8 @@ class Projective(Imported, MatrixTransform):
     >>> tilt.inverse()([1.0, 5.0])
     array([ 2., 10.])
     >>> tilt([0.0, -20.0])
+    array([-0., 20.])
+    >>> Projective(tilt.matrix, one_sided=True)([0.0, -20.0])
     array([nan, nan])
     """
 
@@ -67,13 +80,23 @@ class Projective(Imported, MatrixTransform):
     _last_rows = 1
     _fitted = staticmethod(fitted_projective)
 
-    def __init__(self, matrix: Array) -> None:
-        self._hold(facing_forward(own(self._checked("Projective", matrix))))
+    def __init__(self, matrix: Array, one_sided: bool = False) -> None:
+        self._hold(own(self._checked("Projective", matrix)))
+        self._keep_sides("Projective", one_sided)
 
     @classmethod
-    def from_parameters(cls, parameters: Array) -> Self:
-        """Return the map with the matrix `parameters`, sign and all; see :meth:`pullback.Transform.from_parameters`."""
-        return cls._holding(own(cls._checked("Projective.from_parameters", parameters)))
+    def from_parameters(cls, parameters: Array, one_sided: bool = False) -> Self:
+        """Return the map with the matrix `parameters`; see :meth:`pullback.Transform.from_parameters`.
+
+        `one_sided` is that of the constructor.
+        """
+        transform = cls._holding(own(cls._checked("Projective.from_parameters", parameters)))
+        transform._keep_sides("Projective.from_parameters", one_sided)
+        return transform
+
+    def with_parameters(self, parameters: Array) -> Self:
+        """Return the map of as many sides with another matrix; see :meth:`pullback.Transform.with_parameters`."""
+        return self.from_parameters(parameters, self.one_sided)
 
     @classmethod
     def identity(cls, ndim: int) -> Self:
@@ -84,6 +107,16 @@ class Projective(Imported, MatrixTransform):
     def ndim(self) -> int:
         """Number of spatial axes, d."""
         return constant(self.parameters.shape[-2] - 1)
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether only the points on the side of the frame's origin are seen."""
+        return self.lattice == "one-sided"
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether a product with another matrix is a matrix: not of maps with one side, which have a horizon each."""
+        return not self.one_sided
 
     @property
     def matrix(self) -> Array:
@@ -102,38 +135,38 @@ class Projective(Imported, MatrixTransform):
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.
 
-        A point beyond the horizon becomes NaN. `shape` and `frame` are not used: a matrix means the same everywhere.
+        A point that is not seen becomes NaN. `shape` and `frame` are not used: a matrix means the same everywhere.
         """
         matrix, points = as_arrays("Projective", matrix=self.matrix, points=points)
         self._check_points(points)
-        numerator, _, reciprocal, in_front = self._fraction(matrix, points)
-        return namespace(points).where(in_front, numerator * reciprocal, float("nan"))
+        numerator, _, reciprocal, is_seen = self._fraction(matrix, points)
+        return namespace(points).where(is_seen, numerator * reciprocal, float("nan"))
 
     def jacobian(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         r"""Return the derivative of the mapped points in `points`; see :meth:`pullback.Transform.jacobian`.
 
-        NaN beyond the horizon; elsewhere
+        NaN at points that are not seen; elsewhere
 
         .. math:: \partial q / \partial p = (A - q c^T) / (c \cdot p + w)
         """
         matrix, points = as_arrays("Projective.jacobian", matrix=self.matrix, points=points)
         self._check_points(points)
-        numerator, facing_matrix, reciprocal, in_front = self._fraction(matrix, points)
+        numerator, facing_matrix, reciprocal, is_seen = self._fraction(matrix, points)
         mapped = numerator * reciprocal
         linear, last = facing_matrix[..., :-1, :-1], facing_matrix[..., -1:, :-1]
         slopes = (linear - mapped[..., :, None] * last) * reciprocal[..., None]
-        return namespace(points).where(in_front[..., None], slopes, float("nan"))
+        return namespace(points).where(is_seen[..., None], slopes, float("nan"))
 
     def points_vjp(
         self, points: Array, grad: Array, *, shape: Sequence[int] | None = None, frame: str = "index"
     ) -> tuple[Array, Array]:
         """Differentiate the mapped points backwards; see :meth:`pullback.Transform.points_vjp`.
 
-        Points beyond the horizon have no gradients.
+        Points that are not seen have no gradients.
         """
         points, grad = self._check_vjp("Projective.points_vjp", points, grad)
-        numerator, facing_matrix, reciprocal, in_front = self._fraction(self.matrix, points)
-        on_numerator = np.where(in_front, grad * reciprocal, 0)
+        numerator, facing_matrix, reciprocal, is_seen = self._fraction(self.matrix, points)
+        on_numerator = np.where(is_seen, grad * reciprocal, 0)
         on_last = -(on_numerator * numerator * reciprocal).sum(-1, keepdims=True)
         on_rows = beside(on_numerator, on_last)
         grad_points = (facing_matrix[..., :-1] * on_rows[..., None]).sum(-2)
@@ -143,7 +176,7 @@ class Projective(Imported, MatrixTransform):
         return unspread(grad_points, points.shape), unspread(grad_matrix, self.matrix.shape)
 
     def inverse(self) -> Self:
-        """Return the map that undoes this one before the horizon; see :meth:`pullback.Transform.inverse`.
+        """Return the map that undoes this one, with as many sides; see :meth:`pullback.Transform.inverse`.
 
         Raises
         ------
@@ -155,7 +188,7 @@ class Projective(Imported, MatrixTransform):
         matrix = self.matrix
         if is_tensor(matrix) and matrix.dtype.itemsize < 4:
             matrix = matrix.float()
-        inverse = self._holding(namespace(matrix).linalg.inv(matrix))
+        inverse = self.with_parameters(namespace(matrix).linalg.inv(matrix))
         return inverse if matrix is self.matrix else inverse.torch(dtype=self.matrix.dtype)
 
     @classmethod
@@ -175,9 +208,9 @@ class Projective(Imported, MatrixTransform):
         return matrix
 
     def _fraction(self, matrix: Array, points: Array) -> tuple[Array, Array, Array, Array]:
-        """Return the numerators, the matrices as points face them, the reciprocal of the denominator, and its sign.
+        """Return the numerators, the matrices as points face them, the reciprocals, and which points are seen.
 
-        Beyond the horizon, where the denominator is not positive, the reciprocal is 1.
+        The reciprocal of the denominator is 1 at points that are not.
         """
         xp = namespace(points)
         matrix = facing(matrix, points, self.batch_shape)
@@ -185,8 +218,17 @@ class Projective(Imported, MatrixTransform):
         for axis in range(self.ndim):
             rows = rows + matrix[..., axis] * points[..., axis, None]
         denominator = rows[..., -1:]
-        in_front = denominator > 0
-        return rows[..., :-1], matrix, 1 / xp.where(in_front, denominator, 1), in_front
+        is_seen = denominator != 0
+        if self.one_sided:
+            origin = matrix[..., -1, -1:]
+            is_seen = (denominator > 0) & (origin > 0) | (denominator < 0) & (origin < 0)
+        return rows[..., :-1], matrix, 1 / xp.where(is_seen, denominator, 1), is_seen
+
+    def _nowhere(self, mapped: Array) -> Array | None:
+        xp = namespace(mapped)
+        matrix, _ = as_arrays("Projective", matrix=self.matrix, mapped=mapped)
+        finite = facing(xp.isfinite(matrix).all(-1).all(-1)[..., None], mapped, self.batch_shape)[..., 0]
+        return xp.isnan(mapped).any(-1) & finite
 
     def _after(self, other: Self) -> Self:
         return self._holding(multiply(self.matrix, other.matrix))
@@ -195,8 +237,16 @@ class Projective(Imported, MatrixTransform):
     def _from_narrower(cls, other: MatrixTransform) -> Self:
         return cls._holding(other.homogeneous)
 
+    def _keep_sides(self, function: str, one_sided: bool) -> None:
+        if _check.flag(function, "one_sided", one_sided):
+            object.__setattr__(self, "lattice", "one-sided")
+
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        return (self.parameters, True) if self.one_sided else (self.parameters,)
+
     def _describe(self) -> str:
-        return written(self.matrix)
+        return written(self.matrix) + (", one_sided=True" if self.one_sided else "")
 
 
 def _check_invertible(transform: Projective) -> None:

@@ -52,8 +52,13 @@ class Stored:
         def from_parameters(cls, parameters: Any) -> Self: ...  # noqa: D102
         def numpy(self) -> Self: ...  # noqa: D102
 
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        """What `from_parameters` makes this transform from again."""
+        return (self.parameters,)
+
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        return type(self).from_parameters, (self.parameters,)
+        return type(self).from_parameters, self._arguments
 
     def save(self, path: StrPath) -> None:
         """Write this transform to a file, from which :meth:`load` reads it back bit for bit.
@@ -206,7 +211,9 @@ def _described_value(name: str, value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, np.ndarray):
         arrays.append(np.asarray(value, np.float64))
         return {"member": f"array_{len(arrays) - 1}"}
-    if isinstance(value, bool | int | np.integer):
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
         return _spelled(float(value))

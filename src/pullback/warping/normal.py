@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pullback import _check
 from pullback._arrays import is_tensor, like
-from pullback._plan import LATTICES, Cubic, is_reversed
+from pullback._plan import PROJECTIVE_LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
 from pullback.sampling.call import Call, reading_of
 from pullback.warping.through import call_through, check_axes, check_matrix, check_transform, cotangent_lattice
@@ -152,7 +152,7 @@ def normal_equations(
 def _in_matrix(record: Array, call: Call, turned: bool) -> tuple[Array, Array, Array]:
     """Return the equations in the entries of the matrix, row by row, from the moments in the index of both lattices."""
     features = call.plan.ndim + 1
-    rows = features if call.lattice.kind == LATTICES["projective"] else features - 1
+    rows = features if call.lattice.kind in PROJECTIVE_LATTICES else features - 1
     count, entries = len(record), rows * features
     pairs = [(a, b) for a in range(rows) for b in range(a, rows)]
     triangle = [(e, f) for e in range(features) for f in range(e, features)]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pullback._cache import cached
-from pullback._plan import LATTICES, Lattice
+from pullback._plan import LATTICES, PROJECTIVE_LATTICES, Lattice
 from pullback.backends.composite.splines import control_weights
 
 
@@ -29,9 +29,10 @@ def _matrix_in_axis_order(matrix: Tensor, lattice: Lattice) -> Tensor:
 def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
     """Return the index coordinates of the points of the lattice in one row, ``(M, P, d)``.
 
-    Infinite beyond the horizon of a projective map.
+    Those of projective maps are in double precision, where there is any, for quotients lose digits near the horizon;
+    infinite where nothing is seen.
     """
-    geometry = geometry.to(dtype)
+    geometry = geometry.to(_precise(dtype, geometry, lattice))
     scale = geometry.new_tensor(lattice.frame_in.scale)
     offset = geometry.new_tensor(lattice.frame_in.offset)
     if lattice.kind == LATTICES["given"]:
@@ -39,10 +40,10 @@ def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tenso
         return scale * in_axis_order(points, lattice) + offset
     if lattice.kind == LATTICES["affine"]:
         return _rows_at(_folded(geometry, lattice), lattice)
-    if lattice.kind == LATTICES["projective"]:
+    if lattice.kind in PROJECTIVE_LATTICES:
         values = _rows_at(_folded(geometry, lattice), lattice)
-        in_front = values[..., -1:] > 0
-        return torch.where(in_front, values[..., :-1] / torch.where(in_front, values[..., -1:], 1), math.inf)
+        is_seen = _is_seen(values, geometry, lattice)
+        return torch.where(is_seen, values[..., :-1] / torch.where(is_seen, values[..., -1:], 1), math.inf)
     unit = scale / geometry.new_tensor(lattice.frame_out.scale)
     index = torch.stack(_lattice_indices(lattice, geometry), dim=-1)
     base = unit * (index - geometry.new_tensor(lattice.frame_out.offset)) + offset
@@ -61,6 +62,7 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     grad : Tensor, ``(M, P, d)``
         0 for points that are not read.
     """
+    grad = grad.to(_precise(grad.dtype, geometry, lattice))
     geometry = geometry.to(grad.dtype)
     scale, offset = grad.new_tensor(lattice.frame_in.scale), grad.new_tensor(lattice.frame_in.offset)
     if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
@@ -72,7 +74,7 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
         return on_points
     moments = _moments(on_rows(geometry, grad, lattice), lattice)
     rows = scale[:, None] * moments[:, : len(scale)]
-    if lattice.kind == LATTICES["projective"]:
+    if lattice.kind in PROJECTIVE_LATTICES:
         last = moments[:, -1:] + (offset[:, None] * moments[:, :-1]).sum(1, keepdim=True)
         rows = torch.cat([rows, last], dim=1)
     return _matrix_in_axis_order(rows, lattice)
@@ -83,10 +85,25 @@ def on_rows(matrix: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     if lattice.kind == LATTICES["affine"]:
         return grad
     values = _rows_at(_folded(matrix, lattice), lattice)
-    reciprocal = torch.where(values[..., -1:] > 0, 1 / values[..., -1:], 0)
+    is_seen = _is_seen(values, matrix, lattice)
+    reciprocal = torch.where(is_seen, 1 / torch.where(is_seen, values[..., -1:], 1), 0)
     numerators = grad * reciprocal
     last = -(numerators * values[..., :-1]).sum(-1, keepdim=True) * reciprocal
     return torch.where((grad != 0).any(-1, keepdim=True), torch.cat([numerators, last], dim=-1), 0)
+
+
+def _precise(dtype: torch.dtype, geometry: Tensor, lattice: Lattice) -> torch.dtype:
+    """Return the dtype to compute coordinates in, for which `dtype` does but near a horizon; Metal has no other."""
+    return torch.float64 if lattice.kind in PROJECTIVE_LATTICES and geometry.device.type != "mps" else dtype
+
+
+def _is_seen(values: Tensor, matrix: Tensor, lattice: Lattice) -> Tensor:
+    """Return at which points a projective map sees something, ``(..., P, 1)``, from the rows of the matrix there."""
+    denominator = values[..., -1:]
+    if lattice.kind != LATTICES["one-sided"]:
+        return denominator != 0
+    origin = matrix[..., None, -1:, -1]
+    return (denominator > 0) & (origin > 0) | (denominator < 0) & (origin < 0)
 
 
 def lattice_features(lattice: Lattice, like: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def neighbourhoods(
 
     Weights are in `dtype`, with as many derivatives along each axis as are wanted.
     """
-    readable = _within(x.detach(), in_shape, plan.crop)
+    readable = is_readable(x.detach(), in_shape, plan.crop)
     axes, kept = [], []
     for axis, n in enumerate(in_shape):
         # The coordinate of an unreadable point takes part in nothing: not even zero times its derivative is zero.
@@ -115,12 +115,12 @@ def _kept(terms: Tensor, insides: Tensor, total: int) -> Tensor:
     return torch.where(insides.all(0), total, kept)
 
 
-def _within(x: Tensor, in_shape: Sequence[int], crop: bool) -> Tensor:
+def is_readable(x: Tensor, in_shape: Sequence[int], crop: bool) -> Tensor:
     """Return whether index coordinates can be read: comparisons with NaN are false."""
-    within = (x.abs() < _VOID_INDEX).all(-1)
+    readable = (x.abs() < _VOID_INDEX).all(-1)
     if crop:
-        within = within & ((x >= 0) & (x <= x.new_tensor([n - 1 for n in in_shape]))).all(-1)
-    return within
+        readable = readable & ((x >= 0) & (x <= x.new_tensor([n - 1 for n in in_shape]))).all(-1)
+    return readable
 
 
 def _join(factors: Sequence[_AxisTap], in_shape: Sequence[int]) -> Tap:

@@ -12,6 +12,7 @@ from torch import Tensor
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback.backends import composite
 from pullback.backends.composite.lattice import coordinates
+from pullback.backends.composite.taps import is_readable
 
 # Of grid_sample, by border: the padding mode, and whether the outermost samples or the edges of their pixels are at -1
 # and 1, which decides about what samples a reflection goes.
@@ -62,10 +63,13 @@ def _is_grid_sample(image: Tensor, lattice: Lattice, plan: Plan, dtype: torch.dt
 
 def _grid_sample(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
     padding, at_centers = _PADDINGS[plan.border[0]]
-    index = coordinates(geometry, lattice, torch.float32).reshape(-1, *lattice.shape, 2)
+    index = coordinates(geometry, lattice, torch.float32).float().reshape(-1, *lattice.shape, 2)
+    readable = is_readable(index, image.shape[2:], plan.crop)
     size = index.new_tensor(image.shape[2:])
+    index = torch.where(readable[..., None], index, 0)
     grid = (2 * index / (size - 1) - 1 if at_centers else (2 * index + 1) / size - 1).flip(-1)
     batch = max(len(image), len(grid))
     mode = "bilinear" if plan.interpolation[0] == INTERPOLATIONS["linear"] else "bicubic"
     image, grid = image.expand(batch, -1, -1, -1), grid.expand(batch, -1, -1, -1)
-    return F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=at_centers)
+    values = F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=at_centers)
+    return torch.where(readable[:, None], values, image.new_tensor(plan.fill)[:, None, None])
