@@ -102,7 +102,7 @@ FLOOR = np.array([[1.0, -4, 8], [0, -3, 8], [0, -0.5, 1]])
 def test_a_point_below_the_horizon():
     image = np.ones((8, 8))
     image[4, 2] = 5
-    assert pb.warp(image, Projective.from_cv2(FLOOR))[4, 6] == 5
+    same(pb.warp(image, Projective.from_cv2(FLOOR))[4, 6], 5, atol=1e-13)
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -146,14 +146,14 @@ def test_both_sides_follow_scikit_image():
     same(Projective.from_skimage(transform.to_skimage()).matrix, transform.matrix, atol=0)
 
 
-def random_horizon(random, ndim, shape):
-    """A map whose horizon runs through an output of a shape, at no point of it."""
+def random_horizon(random, ndim, shape, nearest=2e-3):
+    """A map whose horizon runs through an output of a shape, no nearer to a point than this share of the way."""
     while True:
         matrix = np.eye(ndim + 1) + random.uniform(-0.2, 0.2, (ndim + 1, ndim + 1))
         matrix[-1, :-1] = random.uniform(-2, 2, ndim) / shape
         indices = np.stack([*np.indices(shape), np.ones(shape)], -1)
         w = indices @ matrix[-1]
-        if (w > 0).any() and (w < 0).any() and np.abs(w).min() > 2e-3 * np.abs(w).max():
+        if (w > 0).any() and (w < 0).any() and np.abs(w).min() > nearest * np.abs(w).max():
             return matrix
 
 
@@ -174,7 +174,8 @@ def test_all_backends_agree_beyond_the_horizon(ndim, one_sided, interpolation, d
     seen = np.isfinite(_reference.coordinates(matrix[None], lattice)).all(-1)
     assert seen.all() != one_sided
     assert ((wanted == 0.5).sum() > 0) == one_sided
-    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    # next to the horizon, quotients have lost three digits, and their slopes as many again
+    tolerance = 1e-5 if dtype == np.float32 else 1e-10
     tensors = [torch.tensor(array) for array in (image, matrix[None])]
     for values, grads in (
         (native.pull(image, matrix[None], lattice, plan), native.vjp(image, matrix[None], grad, lattice, plan)),
@@ -186,21 +187,21 @@ def test_all_backends_agree_beyond_the_horizon(ndim, one_sided, interpolation, d
         same(np.asarray(values), wanted, atol=tolerance)
         for found, truth in zip(grads, wanted_grads, strict=True):
             scale = np.abs(truth).max()
-            same(np.asarray(found) / scale, truth / scale, atol=1e-3 if dtype == np.float32 else 1e-11)
+            same(np.asarray(found) / scale, truth / scale, atol=1e-3 if dtype == np.float32 else 1e-9)
 
 
 @pytest.mark.parametrize("one_sided", [False, True], ids=["both", "one"])
 def test_derivatives_beyond_the_horizon(one_sided):
     random = np.random.default_rng(0)
-    image = torch.tensor(random.random((6, 7)), requires_grad=True)
-    matrix = torch.tensor(random_horizon(random, 2, (6, 7)), requires_grad=True)
+    image = torch.tensor(random.random((4, 5)), requires_grad=True)
+    matrix = torch.tensor(random_horizon(random, 2, (4, 5), 0.1), requires_grad=True)
 
     def call(image, matrix):
-        return pb.warp(image, Projective(matrix, one_sided=one_sided), interpolation="cubic", border="reflect")
+        return pb.warp(image, Projective(matrix, one_sided=one_sided), interpolation="bspline5", border="reflect")
 
     assert torch.autograd.gradcheck(call, (image, matrix), atol=1e-4, rtol=1e-4)
     assert torch.autograd.gradgradcheck(call, (image, matrix), atol=1e-3, rtol=1e-3)
-    dots = torch.randn(6, 7, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
+    dots = torch.randn(4, 5, dtype=torch.float64), torch.randn(3, 3, dtype=torch.float64)
     moved = torch.func.jvp(call, (image.detach(), matrix.detach()), dots)[1]
     again = torch.autograd.functional.jvp(call, (image.detach(), matrix.detach()), dots)[1]
     torch.testing.assert_close(moved, again, rtol=1e-9, atol=1e-9)
