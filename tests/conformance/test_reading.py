@@ -115,7 +115,7 @@ def test_only_the_gradients_that_are_asked_for(engine, kind, batch, dtype, seed)
 
 @covered(
     engine=ENGINES,
-    kind=["affine", "projective"],
+    kind=["affine", "projective", "one-sided"],
     ndim=NDIMS,
     frame=FRAMES,
     batch=BATCHES,

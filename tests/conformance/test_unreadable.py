@@ -10,6 +10,8 @@ from engines import ENGINES, REFERENCE, TWICE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pullback._plan import LATTICES
+
 STRANGE = [
     *(np.nan, np.inf, -np.inf, 1e300, -1e300, 2.0**30, -(2.0**30), 2.0**30 - 1, 1 - 2.0**30, 2.0**31, -(2.0**31)),
     *(2.0**63, 1e9, -1e9, 1e-310, -1e-310, -0.0),
@@ -67,15 +69,22 @@ def test_slopes_reach_a_fill_that_is_not_finite_where_its_share_changes(engine, 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_beyond_the_horizon_is_fill(engine):
-    case = make(2, kind="projective", batch=(1, 1), channels=1, shape=(40, 50), points=(40, 50), dtype=np.float64)
+    """Of a map that has one side; the other kind shows what is read there."""
+    mode, sides = ("linear", "reflect", "blend"), (40, 50)
+    case = make(2, mode, kind="one-sided", batch=(1, 1), channels=1, shape=sides, points=sides, dtype=np.float64)
     # From row 20 on, the denominator is not positive.
     case = replace(case, geometry=np.array([[[1.0, 0, 0], [0, 1, 0], [-0.05, 0, 1]]]))
     values = engine.pull(case)[0, 0]
     assert np.all(values[20:] == 0.5)
-    assert np.all(values[:10, :20] != 0.5)
+    assert np.all(values[:20] != 0.5)
     on_image, on_matrix = engine.vjp(case, np.ones((1, 1, 40, 50)))
     assert np.isfinite(on_image).all()
     assert np.isfinite(on_matrix).all()
+    both = replace(case, lattice=replace(case.lattice, kind=LATTICES["projective"]))
+    values = engine.pull(both)[0, 0]
+    assert np.all(values[20] == 0.5)
+    assert np.all(values[21:] != 0.5)
+    np.testing.assert_allclose(values, REFERENCE.pull(both)[0, 0], rtol=0, atol=1e-9)
 
 
 @covered(engine=ENGINES, kind=["affine", "displacement"], bad=[np.nan, np.inf, 1e300], extent=EXTENTS)

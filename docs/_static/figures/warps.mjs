@@ -33,7 +33,8 @@ export function solve(matrix, right) {
 /** The map of a matrix [A | t], q = A p + t. */
 export const affine = (matrix) => (p) => matrix.map(([a, b, t]) => a * p[0] + b * p[1] + t);
 
-/** The map of a matrix [[A, t], [c, w]], q = (A p + t) / (c . p + w); beyond the horizon, NaN. */
+/** The map of a matrix [[A, t], [c, w]], q = (A p + t) / (c . p + w); beyond the horizon, as in a
+ * library's map with one side, NaN. */
 export function projective(matrix) {
   const rows = affine(matrix);
   return (p) => {

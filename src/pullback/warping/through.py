@@ -14,7 +14,7 @@ from pullback.sampling.call import Call, Reading, Recipe, recipe_of
 from pullback.transforms import MatrixTransform, Transform
 
 # Lattices of transforms that fit every output.
-_MATRICES = ("affine", "projective")
+_MATRICES = ("affine", "projective", "one-sided")
 
 
 def call_through(function: str, image: Any, transform: Any, shape: Any, reading: Reading) -> Call:
