@@ -93,7 +93,7 @@ def test_a_horizon(one_sided, options):
     def build(matrix):
         return pb.Projective(matrix, one_sided)
 
-    matrix = torch.tensor([[1.0, 0.1, 0.3], [0, 1, 0.2], [-0.3, -0.01, 1]])
+    matrix = torch.tensor([[1.0, 0.1, 0.3], [0, 1, 0.2], [-0.3, -0.0117, 1]])  # no point is next to the horizon
     hold(Warp(build, **options), IMAGE, matrix, operator=None if options.get("fill") else "GridSample")
     horizon = torch.tensor([[1.0, 0, 0], [0, 1, 0], [-0.5, 0, 1]])
     hold(Warp(build, border="edge", fill=0.5), torch.ones(1, 1, 6, 3), horizon, operator="GridSample")
