@@ -86,9 +86,32 @@ class Projective(Imported, MatrixTransform):
 
     @classmethod
     def from_parameters(cls, parameters: Array, one_sided: bool = False) -> Self:
-        """Return the map with the matrix `parameters`; see :meth:`pullback.Transform.from_parameters`.
+        """Return the projective map that has the given matrix, which is its parameters.
 
-        `one_sided` is that of the constructor.
+        Parameters
+        ----------
+        parameters : array_like or Tensor, shape (d + 1, d + 1) or (N, d + 1, d + 1)
+            The matrix.
+        one_sided : bool
+            Whether only the points on the side of the frame's origin are seen.
+
+        Returns
+        -------
+        Projective
+            One, or a batch of N.
+
+        Raises
+        ------
+        ValueError
+            If `parameters` has another shape.
+        TypeError
+            If it does not hold real numbers, or `one_sided` is no bool.
+
+        Examples
+        --------
+        >>> from pullback.transforms import Projective
+        >>> Projective.from_parameters([[1.0, 0.0], [0.5, 1.0]])([2.0])
+        array([1.])
         """
         transform = cls._holding(own(cls._checked("Projective.from_parameters", parameters)))
         transform._keep_sides("Projective.from_parameters", one_sided)
