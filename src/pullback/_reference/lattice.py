@@ -126,10 +126,11 @@ def _homogeneous(matrix: Array, lattice: Lattice) -> Array:
 def _is_seen(homogeneous: Array, matrix: AnyArray, lattice: Lattice) -> npt.NDArray[np.bool_]:
     """Return at which points the denominator is not 0 and, of one-sided maps, that of the frame's origin in sign."""
     denominator = homogeneous[..., -1:]
-    if lattice.kind != LATTICES["one-sided"]:
-        return denominator != 0
-    origin = matrix[:, -1, -1].reshape(-1, *(1,) * (denominator.ndim - 1))
-    seen: npt.NDArray[np.bool_] = (denominator > 0) & (origin > 0) | (denominator < 0) & (origin < 0)
+    above, below = denominator > 0, denominator < 0
+    if lattice.kind == LATTICES["one-sided"]:
+        origin = matrix[:, -1, -1].reshape(-1, *(1,) * (denominator.ndim - 1))
+        above, below = above & (origin > 0), below & (origin < 0)
+    seen: npt.NDArray[np.bool_] = above | below
     return seen
 
 

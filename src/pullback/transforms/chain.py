@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeGuard
 
 import numpy as np
 
@@ -256,14 +256,15 @@ def _simplified(transforms: Sequence[Transform]) -> tuple[Transform, ...]:
         if not isinstance(transform, Transform):
             raise TypeError(f"Chain: got {type(transform).__name__}; give transforms")
         for part in transform.transforms if isinstance(transform, Chain) else (transform,):
-            if parts and _is_factor(part) and _is_factor(parts[-1]):
-                parts[-1] = parts[-1]._times(part)
+            before = parts[-1] if parts else None
+            if before is not None and _is_factor(before) and _is_factor(part):
+                parts[-1] = before._times(part)
             else:
                 parts.append(part)
     return tuple(parts)
 
 
-def _is_factor(part: Transform) -> bool:
+def _is_factor(part: Transform) -> TypeGuard[MatrixTransform]:
     return isinstance(part, MatrixTransform) and part.multiplies
 
 
