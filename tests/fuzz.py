@@ -39,7 +39,7 @@ def check(seed: int, number: int) -> str:
         try:
             call = MAKERS[int(random.integers(len(MAKERS)))](random)
         except (ValueError, TypeError) as error:
-            if str(error).split(":")[0] not in ("sample", "warp"):
+            if str(error).split(":")[0] not in ("sample", "warp", "resize"):
                 raise
             return "refused"
         try:

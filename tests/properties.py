@@ -11,6 +11,7 @@ from random_calls import Call
 import pullback as pb
 from pullback import _reference
 from pullback.sampling.call import call_at, reading_of
+from pullback.sampling.resizing import call_to
 
 SMALL = ("uint8", "int8", "uint16", "int16")
 
@@ -68,6 +69,9 @@ def accuracy(call, found, right, fills):
 def against_reference(call, arrays, wanted, fills):
     """Hold a small call in double precision, without frames, against the reference."""
     image = arrays.get("image")
+    if call.function == "resize":
+        resized_against_reference(call, image, arrays, wanted, fills)
+        return
     fits = (
         call.function in ("sample", "gradient", "sample_vjp")
         and call.options["frame"] == "index"
@@ -108,6 +112,28 @@ def against_reference(call, arrays, wanted, fills):
         scale, _ = accuracy(call, found, right, fills)
         said = differences(found, np.asarray(right, found.dtype), scale, 1e-9)
         assert said is None, f"result {k}, in the reference: {said}"
+
+
+def resized_against_reference(call, image, arrays, wanted, fills):
+    """Hold an image in another size against the reference: in double precision, or of labels."""
+    options = {"fill": 0, "shape": None, "scale": None, **call.options}
+    is_label = options["interpolation"] == "label"
+    is_double = image.dtype.name in ("float64", "complex128") and np.isfinite(image).all()
+    if "mask" in arrays or not (is_double or is_label) or wanted[0].dtype != image.dtype or wanted[0].size > 5000:
+        return
+    if image.size > 20000 or not np.isfinite(fills).all():
+        return
+    names = options["interpolation"], options["border"] or "symmetric", options["fill"]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        reading = reading_of(*names, "blend", options["channel_axis"], "index")
+        sizes = options["shape"], options["scale"]
+        made = call_to("resize", image, *sizes, reading, options["border"] is not None, options["antialias"])
+        samples = _reference.prefilter(made.image, made.plan) if any(made.plan.prefilter) else made.image
+        right = made.restore(_reference.resize(samples, made.lattice.shape, made.sizing(made.plan)))
+    scale, _ = accuracy(call, wanted[0], right, fills)
+    said = differences(wanted[0], np.asarray(right, wanted[0].dtype), scale, 1e-9)
+    assert said is None, f"in the reference: {said}"
 
 
 def plain(array):
@@ -174,4 +200,5 @@ def differences(found, wanted, scale, tolerance, rounded=False):
 
 def copies_samples(call):
     """Whether results are samples as they are."""
-    return call.options.get("interpolation") in ("nearest", "label") and not call.options.get("antialias")
+    interpolation, antialias = call.options.get("interpolation"), call.options.get("antialias")
+    return interpolation in ("nearest", "label") and not (antialias and call.function == "warp")

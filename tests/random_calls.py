@@ -250,7 +250,7 @@ def make_warp(random):
 
 
 def reading(random, call, spatial, dtype):
-    """Add what `sample` and `warp` have beyond what all calls have: a mask, a dtype, an output."""
+    """Add what `sample`, `warp` and `resize` have beyond what all calls have: a mask, a dtype, an output."""
     options = call.options
     if options["interpolation"] != "label" and random.random() < 0.2:
         call.arrays["mask"] = mask_of(random, call.arrays["image"], spatial)
@@ -318,12 +318,19 @@ def make_splat(random):
 
 def make_resize(random):
     ndim, dtype = int(random.integers(1, 4)), str(random.choice(DTYPES))
-    image, _, channels, channel_axis, _ = image_of(random, ndim, dtype)
-    options = options_of(random, ndim, channels, dtype, label=False)
-    shape = tuple(max(1, n) for n in sides(random, ndim))
-    wanted = results_of(random, options, dtype)
-    options = {"interpolation": options["interpolation"], "antialias": bool(random.integers(2)), "dtype": wanted}
-    return Call("resize", {"image": image}, {**options, "shape": shape, "channel_axis": channel_axis})
+    image, _, channels, channel_axis, spatial = image_of(random, ndim, dtype)
+    options = options_of(random, ndim, channels, dtype)
+    del options["frame"], options["extent"]
+    if random.random() < 0.5:
+        options["border"] = None
+    if options["interpolation"] != "label" and random.random() < 0.2:
+        options["interpolation"] = "area" if random.random() < 0.5 else ["area", *random.choice(USUAL, ndim - 1)]
+    options["antialias"], options["channel_axis"] = bool(random.integers(2)), channel_axis
+    if random.random() < 0.3:
+        options["scale"] = [float(factor) for factor in random.uniform(0.1, 3, ndim)]
+    else:
+        options["shape"] = tuple(max(1, n) for n in sides(random, ndim))
+    return reading(random, Call("resize", {"image": image}, options, channels=channels), spatial, dtype)
 
 
 def make_prefilter(random):

@@ -7,14 +7,14 @@ import pytest
 from cases import KINDS, NDIMS, make
 
 import pullback as pb
-from pullback._plan import LATTICES, Lattice, frame_of, make_plan
+from pullback._plan import AREA, INTERPOLATIONS, LATTICES, Lattice, Sizing, frame_of, make_plan
 
 torch = pytest.importorskip("torch")
 
 from pullback.backends import composite  # noqa: E402
 from pullback.backends import torch as backend  # noqa: E402
 from pullback.backends.torch import calculus  # noqa: E402
-from pullback.backends.torch.operators import reading_of  # noqa: E402
+from pullback.backends.torch.operators import reading_of, written_sizing  # noqa: E402
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_ndim = pytest.mark.parametrize("ndim", NDIMS)
@@ -194,12 +194,12 @@ def test_opcheck_of_what_has_no_geometry_to_differentiate():
     frame = frame_of("index", (7, 9))
     reading = reading_of(Lattice(LATTICES["given"], (11,), frame, frame), plan)
     image = torch.rand(2, 3, 7, 9, dtype=torch.float64, requires_grad=True)
-    table = torch.tensor([0, 1, 3]), torch.rand(3, 2, dtype=torch.float64)
     importance, points = torch.rand(2, 1, 11, dtype=torch.float64), 6 * torch.rand(2, 11, 2, dtype=torch.float64)
     ops = torch.ops.pullback
     for adjoint in (False, True):
         torch.library.opcheck(ops.prefilter.default, (image, reading, adjoint))
-    for size in (None, 9):
-        axis = image if size is None else image[..., :3].detach().requires_grad_()
-        torch.library.opcheck(ops.resample.default, (axis, 1, *table, torch.float64, size))
+    for text in ("linear", "area", "nearest"):
+        sizing = Sizing((INTERPOLATIONS.get(text, AREA),) * 2, (0.0, 0.0), (1, None), (0.5,), True)
+        for adjoint in (False, True):
+            torch.library.opcheck(ops.resize.default, (image, (4, 12), written_sizing(sizing), torch.float64, adjoint))
     torch.library.opcheck(ops.winners.default, (importance, points, (11,), reading, (7, 9)))

@@ -91,3 +91,56 @@ def test_a_module():
     fast, counter = compiled(transformer)
     torch.testing.assert_close(fast(image), transformer(image))
     assert counter.frame_count == 1
+
+
+SIZES = {
+    "linear": {},
+    "area": {"interpolation": "area"},
+    "spline": {"interpolation": "spline3"},
+    "constant": {"interpolation": "cubic", "border": "constant"},
+    "wrapped": {"interpolation": "lanczos3", "border": "wrap"},
+    "masked": {"mask": "nan", "return_weight": True},
+    "weighted": {"weight": torch.linspace(0, 1, 12)[:, None]},
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_resize(name, dynamic):
+    """Tables are made inside of the operator: one graph serves all sizes."""
+
+    def function(image):
+        values = pb.resize(image, (image.shape[2] // 2, 7), **SIZES[name])
+        return values[0] if isinstance(values, tuple) else values
+
+    fast, counter = compiled(function, dynamic=dynamic)
+    for batch, width in ((5, 23), (6, 31)) if dynamic else ((5, 23),):
+        image = torch.rand(batch, 3, 12, width, requires_grad=True)
+        ours, theirs = (call(image) for call in (fast, function))
+        torch.testing.assert_close(ours, theirs)
+        for one, other in zip(*(torch.autograd.grad(v.square().sum(), image) for v in (ours, theirs)), strict=True):
+            torch.testing.assert_close(one, other)
+    assert counter.frame_count == 1
+
+
+def test_resize_by_factors_and_of_labels():
+    def function(image, labels):
+        return pb.resize(image, scale=(0.5, 1.3)), pb.resize(labels, scale=(0.5, 1.3), interpolation="label")
+
+    fast, counter = compiled(function, dynamic=True)
+    for height in (12, 17):
+        leaves = torch.rand(2, 3, height, 23), torch.randint(0, 3, (2, 1, height, 23))
+        for one, other in zip(fast(*leaves), function(*leaves), strict=True):
+            torch.testing.assert_close(one, other)
+    assert counter.frame_count == 1
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_resize_exported(strict):
+    class Half(torch.nn.Module):
+        def forward(self, image):
+            return pb.resize(image, scale=(0.5, 0.5), interpolation="area")
+
+    image = torch.rand(2, 3, 12, 9)
+    program = torch.export.export(Half(), (image,), strict=strict)
+    torch.testing.assert_close(program.module()(image), Half()(image))

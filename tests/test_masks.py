@@ -386,3 +386,89 @@ def test_weights_that_are_none_are_refused():
             pb.sample(image, x, weight=weight)
     with pytest.raises(TypeError, match="are a `weight`"):
         pb.sample(image, x, mask=missing.astype(float))
+
+
+# Other sizes
+
+RESIZED = ["nearest", "linear", "area", "lanczos3", "bspline3", "spline3"]
+NEW_SHAPES = [(4, 15), (20, 5), (9, 11)]
+
+
+@pytest.mark.parametrize("interpolation", RESIZED)
+@pytest.mark.parametrize("border", [None, "constant", "edge", "wrap"])
+@pytest.mark.parametrize("shape", NEW_SHAPES, ids=str)
+def test_a_new_pixel_is_the_mean_of_what_is_there(interpolation, border, shape):
+    image, missing, _ = scene()
+    weight = np.where(missing, 0, RANDOM.random(image.shape))
+    options = {"interpolation": interpolation, "border": border}
+    for known, how in ((1.0 - missing, {"mask": missing}), (weight, {"weight": weight})):
+        numerator = pb.resize(known * image, shape, **options)
+        coverage = pb.resize(known, shape, **options)
+        if interpolation == "nearest":  # copies, whatever the weight
+            numerator = np.where(coverage > 0, pb.resize(image, shape, **options) * coverage, 0)
+        covered = coverage > (1e-4 if interpolation in (*POSITIVE, "area") else 0.1)
+        values, found = pb.resize(image, shape, fill=-7, return_weight=True, **options, **how)
+        np.testing.assert_allclose(found, coverage, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(values[covered], numerator[covered] / coverage[covered], rtol=1e-11, atol=1e-11)
+        assert np.all(values[~covered] == -7)
+        tensors = pb.resize(torch.tensor(image), shape, fill=-7, return_weight=True, **options, **how)
+        for one, other in zip(tensors, (values, found), strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+
+
+def test_what_is_missing_has_no_part_in_the_mean_of_a_block():
+    image = np.array([[1, 3, 250, 250], [5, 255, 250, 250]], np.uint8)
+    mask = image == 255
+    found, coverage = pb.resize(image, (1, 2), interpolation="area", mask=mask, return_weight=True)
+    assert found.tolist() == [[3, 250]]
+    assert coverage.tolist() == [[0.75, 1]]
+    masked = pb.resize(np.ma.array(image, mask=image > 5), (1, 2), interpolation="area")
+    assert isinstance(masked, np.ma.MaskedArray)
+    assert masked.tolist() == [[3, None]]
+    holes = np.where(mask, np.nan, image.astype(np.float32))
+    assert pb.resize(holes, (1, 2), interpolation="area", mask="nan").tolist() == [[3, 250]]
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "area"])
+def test_masked_arrays_with_nothing_masked_are_resized_like_others(interpolation):
+    image = RANDOM.standard_normal((9, 11))
+    found = pb.resize(np.ma.array(image), (5, 20), interpolation=interpolation, border="constant")
+    assert isinstance(found, np.ma.MaskedArray)
+    np.testing.assert_array_equal(found.data, pb.resize(image, (5, 20), interpolation=interpolation, border="constant"))
+    assert not np.ma.getmaskarray(found).any()
+
+
+def test_the_coverage_of_a_new_size():
+    image = np.full((2, 3, 4), 8.0)
+    values, coverage = pb.resize(image, (3, 8), border="constant", return_weight=True)
+    assert coverage.shape == values.shape
+    assert coverage[0, 1].tolist() == [0.75, 1, 1, 1, 1, 1, 1, 0.75]
+    assert np.all(pb.resize(image, (3, 8), return_weight=True)[1] == 1)
+    out = np.empty((2, 3, 8))
+    assert pb.resize(image, (3, 8), mask=image < 0, return_weight=True, out=out)[0] is out
+    assert np.all(out == 8)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "area", "spline3"])
+@pytest.mark.parametrize("shape", NEW_SHAPES[:2], ids=str)
+def test_gradients_of_a_weighted_new_size(interpolation, shape):
+    image = torch.tensor(RANDOM.standard_normal((2, 6, 7)), requires_grad=True)
+    weight = torch.tensor(RANDOM.random((6, 7)) * 0.5 + 0.25, requires_grad=True)
+
+    def mean(image, weight):
+        return pb.resize(image, shape, weight=weight, return_weight=True, interpolation=interpolation)
+
+    torch.autograd.gradcheck(mean, (image, weight), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MASK_SHAPES)
+def test_masks_are_shared_in_another_size(name):
+    images = RANDOM.standard_normal((2, 3, 9, 11))
+    mask = RANDOM.random(MASK_SHAPES[name]) < 0.3
+    each = np.broadcast_to(mask, images.shape)
+    values, weight = pb.resize(images, (5, 6), mask=mask, return_weight=True)
+    for n in range(2):
+        for c in range(3):
+            alone, coverage = pb.resize(images[n, c], (5, 6), mask=each[n, c], return_weight=True)
+            np.testing.assert_allclose(values[n, c], alone, rtol=0, atol=1e-13)
+            np.testing.assert_allclose(weight[n, c], coverage, rtol=0, atol=1e-13)

@@ -165,7 +165,6 @@ def test_operations_act_on_the_components_of_a_complex_image():
     real, imaginary = rng.normal(size=(2, 1, 1, *IN_SHAPES[2]))
     real[0, 0, 1, 1] = np.inf
     plans = [plan_of(2, "spline3", fill=(fill,)) for fill in (1 + 2j, 1.0, 2.0)]
-    table = np.array([0, 2]), np.array([[0.5, 0.5], [1.0, 0.0]])
     image = np.empty(real.shape, complex)
     image.real, image.imag = real, imaginary
     for operation in (
@@ -173,26 +172,10 @@ def test_operations_act_on_the_components_of_a_complex_image():
         lambda image, plan: reference.gradient(image, coords, lattice, plan),
         lambda image, plan: reference.push(image[:, :, :3, :4], coords, lattice, plan, image.shape),
         lambda image, plan: reference.prefilter(np.nan_to_num(image, posinf=3), plan),
-        lambda image, _: reference.resample(image, 1, *table),
     ):
         joined, *parts = (operation(*call) for call in zip((image, real, imaginary), plans, strict=True))
         np.testing.assert_array_equal(joined.real, parts[0])
         np.testing.assert_array_equal(joined.imag, parts[1])
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_resampling_is_a_product_with_a_matrix(axis):
-    rng = np.random.default_rng(0)
-    image = rng.normal(size=(2, 3, 5, 6))
-    n = image.shape[2 + axis]
-    first, weight = np.array([0, 1, n - 1]), rng.normal(size=(3, 2))
-    weight[2, 1] = 0  # beyond the axis
-    matrix = np.zeros((3, n + 1))
-    np.add.at(matrix, (np.arange(3)[:, None], first[:, None] + np.arange(2)), weight)
-    expected = np.moveaxis(np.tensordot(matrix[:, :n], image, axes=(1, 2 + axis)), 0, 2 + axis)
-    np.testing.assert_allclose(reference.resample(image, axis, first, weight), expected, rtol=1e-14, atol=1e-14)
-    image[:] = np.nan
-    assert (reference.resample(image, axis, first, 0 * weight) == 0).all()
 
 
 @ndims

@@ -35,13 +35,13 @@ def is_masked(value: object) -> bool:
 
 def can_be_looked_at(array: Array) -> bool:
     """Say whether the values of an array can be read now: of tensors, none that are traced, mapped or elsewhere."""
-    if not is_tensor(array):
+    if is_tracing() or not is_tensor(array):
         return not is_tracing()
     torch = sys.modules["torch"]
     plain = type(array) in (torch.Tensor, torch.nn.Parameter) and not torch._C._functorch.is_functorch_wrapped_tensor(
         array
     )
-    return plain and array.device.type == "cpu" and not is_tracing() and not torch.compiler.is_exporting()
+    return plain and array.device.type == "cpu" and not torch.compiler.is_exporting()
 
 
 def namespace(array: Array) -> Any:

@@ -105,7 +105,14 @@ def _here(argument: str, name: Any) -> str:
 
 def interpolations(function: str, value: Any, ndim: int, dtype: Any) -> tuple[Any, ...]:
     """Return one interpolation an axis, for an image of `dtype`."""
-    spread = choices(function, "interpolation", value, _plan.INTERPOLATION_NAMES, ndim)
+    resizes = function == "resize"
+    if not resizes and "area" in (value if isinstance(value, list | tuple) else (value,)):
+        raise ValueError(
+            f"{function}: `interpolation` is 'area', the mean over a pixel of another size, which a point has not; "
+            "use resize, or warp with antialias=True"
+        )
+    known = (*_plan.INTERPOLATION_NAMES, "area") if resizes else _plan.INTERPOLATION_NAMES
+    spread = choices(function, "interpolation", value, known, ndim)
     if "label" not in spread:
         return spread
     if set(spread) != {"label"}:
@@ -339,6 +346,40 @@ def resized(function: str, shape: Any) -> tuple[int, ...]:
     if not 1 <= len(result) <= _plan.MAX_NDIM or not all(0 < n < _MAX_SIDE for n in result):
         raise ValueError(f"{function}: `shape` is {result}; give 1 to {_plan.MAX_NDIM} lengths, of 1 or more")
     return result
+
+
+def factors(function: str, scale: Any, axes: int) -> tuple[float, ...]:
+    """Return one factor a spatial axis, for an image with `axes` axes beside that of its channels."""
+    try:
+        each = (float(scale),) if isinstance(scale, Real) else tuple(map(float, scale))
+    except (TypeError, ValueError):
+        raise TypeError(f"{function}: `scale` must be a number or one number a spatial axis, got {scale!r}") from None
+    if not 1 <= len(each) <= _plan.MAX_NDIM or not all(0 < factor < math.inf for factor in each):
+        raise ValueError(f"{function}: `scale` is {scale!r}; give 1 to {_plan.MAX_NDIM} numbers above 0")
+    if not isinstance(scale, Real):
+        return each
+    if axes not in (1, 2):
+        raise ValueError(
+            f"{function}: `image` has {axes} axes beside its channels, and `scale` is one number; give one for each "
+            "axis that is spatial"
+        )
+    return each * axes
+
+
+def scaled(function: str, factors: Sequence[float], shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the spatial shape to resize to, of the one that is there."""
+    result = tuple(max(round(n * factor), 1) for n, factor in zip(shape, factors, strict=True))
+    if max(result) >= _MAX_SIDE:
+        raise ValueError(f"{function}: `scale` makes a side of {max(result)} samples; sides must be below 2**30")
+    return result
+
+
+def one_of(function: str, **arguments: Any) -> None:
+    """Refuse a call that gives both of two arguments, or none."""
+    given = [name for name, value in arguments.items() if value is not None]
+    if len(given) != 1:
+        names = " or ".join(f"`{name}`" for name in arguments)
+        raise TypeError(f"{function}: give either {names}, {'not both' if given else 'for one is needed'}")
 
 
 def resizable(function: str, shape: tuple[int, ...]) -> None:

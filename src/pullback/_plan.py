@@ -21,6 +21,8 @@ BORDERS: dict[str, int] = {rule.name: code for code, rule in RULES.items()}
 SPLINES: dict[str, int] = {f"spline{kernel.spline}": kernel.spline for kernel in KERNELS.values() if kernel.spline}
 INTERPOLATION_ALIASES: dict[str, str] = {alias: kernel.name for kernel in KERNELS.values() for alias in kernel.aliases}
 INTERPOLATION_NAMES: tuple[str, ...] = (*INTERPOLATIONS, *SPLINES, *INTERPOLATION_ALIASES)
+# The code of "area", the mean over a new pixel. An image of another size has such; no kernel reads points by it.
+AREA = -1
 EXTENTS: dict[str, int] = {"blend": 0, "crop": 1}
 LATTICES: dict[str, int] = {
     "given": 0,
@@ -104,6 +106,27 @@ class Plan(Hashed):
 
 
 @dataclass(frozen=True, eq=False)
+class Sizing(Hashed):
+    """How an image is read in another size: one entry an axis, in the order of the axes.
+
+    Attributes
+    ----------
+    interpolation, fill, parameter
+        As in a :class:`Plan`; an interpolation may be :data:`AREA` too.
+    border : tuple of int or None
+        Codes from :data:`BORDERS`; None where samples beyond the image have no part in a value.
+    antialias : bool
+        Whether kernels are stretched by the scale of an axis that shrinks.
+    """
+
+    interpolation: tuple[int, ...]
+    parameter: tuple[float, ...]
+    border: tuple[int | None, ...]
+    fill: tuple[complex, ...]
+    antialias: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Frame(Hashed):
     """A coordinate frame on a lattice: ``index = scale * coordinate + offset``, axis by axis."""
 
@@ -181,6 +204,8 @@ def _interpolation(value: str | Cubic) -> tuple[int, float, int]:
     if isinstance(value, Cubic):
         return INTERPOLATIONS["cubic"], float(value.a), 0
     name = INTERPOLATION_ALIASES.get(value, value)
+    if name == "area":
+        return AREA, 0.0, 0
     if name in SPLINES:
         return INTERPOLATIONS[f"b{name}"], 0.0, SPLINES[name]
     return INTERPOLATIONS[name], Cubic().a if name == "cubic" else 0.0, 0

@@ -17,7 +17,7 @@ from cases import Case
 from memory import ONES, fresh_memory
 
 from pullback import _native, _reference
-from pullback._plan import Plan
+from pullback._plan import Plan, Sizing
 from pullback.backends import composite
 from pullback.backends import numpy as numpy_backend
 from pullback.backends import torch as torch_backend
@@ -60,9 +60,9 @@ class Engine:
         with self._ready():
             return self.backend.prefilter(image, plan, adjoint)
 
-    def resample(self, image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
+    def resize(self, image: Array, shape: tuple[int, ...], sizing: Sizing, dtype: Any) -> Array:
         with self._ready():
-            return self.backend.resample(image, axis, first, weight, np.dtype(dtype))
+            return self.backend.resize(image, shape, sizing, np.dtype(dtype))
 
     def winners(self, case: Case, importance: Array) -> Array:
         with self._ready():
@@ -150,9 +150,9 @@ class Differentiable(Engine):
     def prefilter_vjp(self, image: Array, plan: Plan, adjoint: bool, grad: Array) -> Array:
         return self._gradients(lambda f: self.backend.prefilter(f, plan, adjoint), (image,), grad)[0]
 
-    def resample_vjp(self, image: Array, axis: int, first: Array, weight: Array, grad: Array) -> Array:
+    def resize_vjp(self, image: Array, shape: tuple[int, ...], sizing: Sizing, grad: Array) -> Array:
         dtype = torch_dtype(grad.dtype)
-        return self._gradients(lambda f: self.backend.resample(f, axis, first, weight, dtype), (image,), grad)[0]
+        return self._gradients(lambda f: self.backend.resize(f, shape, sizing, dtype), (image,), grad)[0]
 
     def _gradients(self, function: Any, arrays: tuple[Array, ...], grad: Array) -> tuple[Array, ...]:
         with self._ready():
@@ -164,9 +164,9 @@ class Differentiable(Engine):
         with self._ready():
             return to_numpy(self.backend.prefilter(self._tensor(image), plan, adjoint))
 
-    def resample(self, image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:
+    def resize(self, image: Array, shape: tuple[int, ...], sizing: Sizing, dtype: Any) -> Array:
         with self._ready():
-            return to_numpy(self.backend.resample(self._tensor(image), axis, first, weight, torch_dtype(dtype)))
+            return to_numpy(self.backend.resize(self._tensor(image), shape, sizing, torch_dtype(dtype)))
 
     def winners(self, case: Case, importance: Array) -> Array:
         with self._ready():

@@ -1,7 +1,8 @@
 """The slow truth in NumPy that every backend is tested against; nothing in the product imports it."""
 
 from pullback._reference.lattice import control_weights, coordinates
-from pullback._reference.operations import gradient, prefilter, pull, pull_vjp, push, resample, spline_matrix, winners
+from pullback._reference.operations import gradient, prefilter, pull, pull_vjp, push, spline_matrix, winners
+from pullback._reference.sizes import resize
 from pullback._reference.taps import border_index, weights
 
 __all__ = [
@@ -13,7 +14,7 @@ __all__ = [
     "pull",
     "pull_vjp",
     "push",
-    "resample",
+    "resize",
     "spline_matrix",
     "weights",
     "winners",

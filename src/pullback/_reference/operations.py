@@ -347,33 +347,6 @@ def prefilter(image: AnyArray, plan: Plan, adjoint: bool = False) -> AnyArray:
     return lines + shift
 
 
-def resample(image: AnyArray, axis: int, first: IndexArray, weight: Array) -> AnyArray:
-    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis.
-
-    Parameters
-    ----------
-    image : ndarray, ``(N, C, *in_shape)``
-        Samples.
-    axis : int
-        The spatial axis, from 0 on.
-    first : ndarray of int, ``(n,)``
-    weight : ndarray of float64, ``(n, taps)``
-        Entries of zero may lie beyond the axis.
-
-    Returns
-    -------
-    ndarray of float64 or complex128, with `n` samples on the axis
-    """
-    if np.iscomplexobj(image):
-        return _joined(*(resample(part, axis, first, weight) for part in (image.real, image.imag)))
-    lines = np.moveaxis(image, 2 + axis, -1)
-    total = np.zeros((*lines.shape[:-1], len(first)))
-    for i, (start, row) in enumerate(zip(first, weight, strict=True)):
-        for t in np.flatnonzero(row):
-            total[..., i] += row[t] * lines[..., start + t]
-    return np.moveaxis(total, -1, 2 + axis)
-
-
 def winners(
     importance: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan, shape: tuple[int, ...]
 ) -> IndexArray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from pullback._plan import Lattice, Plan
+from pullback._plan import Lattice, Plan, Sizing
 
 # An array of the backend's own library, and a dtype of that library.
 Array: TypeAlias = Any
@@ -119,16 +119,12 @@ class Operations(Protocol):
         Beyond constant borders every coefficient is `fill`, or 0 where that is not finite.
         """
 
-    def resample(self, image: Array, axis: int, first: Any, weight: Any, dtype: DType) -> Array:
-        """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis, in `dtype`.
+    def resize(self, image: Array, shape: tuple[int, ...], sizing: Sizing, dtype: DType) -> Array:
+        """Return an image with the spatial sides `shape`, in `dtype`, in memory of its own.
 
-        Parameters
-        ----------
-        axis : int
-            The spatial axis, from 0 on.
-        first : ndarray of int64, (n,)
-        weight : ndarray of float64, (n, taps)
-            Entries of zero may lie beyond the axis.
+        Pixels are areas: old and new ones fill the same extent. Each axis by itself: the new sample is the sum of the
+        old ones, weighed by the kernel about its place, over the sum of the weights; a mean over its area; a copy of
+        the nearest one. Or, of labels, the one that has the largest weight on all axes together.
         """
 
     def winners(

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 import pullback._native as _native
 from pullback._dtypes import BFLOAT16, DTYPES, row_of
-from pullback._plan import BORDERS, PROJECTIVE_LATTICES, Lattice, Plan
+from pullback._plan import BORDERS, PROJECTIVE_LATTICES, Lattice, Plan, Sizing
 from pullback.backends._protocol import Execution
 from pullback.backends._request import component_plan, finite_fill, merges, native_execution, requests_of
+from pullback.backends.sizes import Verbs, resized
 
 Array = npt.NDArray[Any]
 
@@ -292,23 +293,36 @@ def resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -
         The spatial axis, from 0 on.
     first : ndarray of int64, (n,)
     weight : ndarray of float64, (n, taps)
+        Entries of zero may lie beyond the axis.
     dtype : dtype
-        Of the result.
+        Of the result. Sums are formed in float64 if it is that, or as the dtype of `image` has it.
     """
-    dtype, between = np.dtype(dtype), sum_dtype(image.dtype)
+    dtype = np.dtype(dtype)
     if _is_bfloat16(image):
         image = image.astype(np.float32)
     last = image.shape[1] > 1 and abs(image.strides[1]) < abs(image.strides[-1])
     arranged = np.moveaxis(image, 1, -1) if last else image
     position = axis + (1 if last else 2)
-    direct = dtype == between or (dtype == image.dtype and dtype.kind != "c")
-    out = _resample(arranged, position, first, weight, dtype if direct else between)
-    if dtype.kind == "c" or row_of(dtype) is BFLOAT16:
-        out = out.astype(dtype, copy=False)
-    elif not direct:  # once more, through a table that changes nothing but the dtype
-        same = np.arange(out.shape[position], dtype=np.int64)
-        out = _resample(out, position, same, np.ones((len(same), 1)), dtype)
+    out = _resample(arranged, position, first, weight, _dtype_of_sums(image.dtype, dtype))
+    out = cast(out, dtype) if out.dtype != dtype else out
     return np.moveaxis(out, -1, 1) if last else out
+
+
+def _dtype_of_sums(image: Any, dtype: Any) -> Any:
+    """Return what the kernel writes of sums of samples of `image` that are to be of `dtype`: that itself if it can."""
+    is_plain = "c" not in (image.kind, dtype.kind) and row_of(dtype) is not BFLOAT16
+    if is_plain and (dtype == image or dtype == np.float64 or image in (np.float32, np.float64)):
+        return dtype
+    return sum_dtype(image)
+
+
+def resize(image: Array, shape: tuple[int, ...], sizing: Sizing, dtype: Any) -> Array:
+    """Return an image, (batch, channel, *spatial), with the sides `shape`."""
+    values: Array = resized(_VERBS, image, shape, sizing, np.dtype(dtype))
+    return values
+
+
+_VERBS = Verbs(resample, cast, sum_dtype)
 
 
 def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: Array) -> Array:

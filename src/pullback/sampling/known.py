@@ -17,7 +17,7 @@ import numpy as np
 from pullback import _check
 from pullback._arrays import is_masked, is_tensor, like, namespace
 from pullback._kernels import KERNELS
-from pullback._plan import Plan
+from pullback._plan import AREA, Plan
 from pullback.backends import Backend
 from pullback.sampling.call import Call
 
@@ -30,7 +30,7 @@ _LEAST_COVERAGE_OF_SIGNED_WEIGHTS = 0.1
 
 def has_signed_weights(plan: Plan) -> bool:
     """Whether a plan may give samples a negative weight."""
-    return any(plan.prefilter) or not all(KERNELS[code].is_positive for code in plan.interpolation)
+    return any(plan.prefilter) or not all(code == AREA or KERNELS[code].is_positive for code in plan.interpolation)
 
 
 def least_coverage(plan: Plan) -> float:
@@ -117,8 +117,8 @@ def parts_of(call: Call, weight: Any) -> Parts:
 
 def real_dtype(backend: Backend, image: Any) -> Any:
     """Return the dtype of weights: the one that samples are summed in, or that of its real part."""
-    dtype = backend.sum_dtype(image.dtype)
-    return dtype.to_real() if is_tensor(image) else np.zeros(0, dtype).real.dtype
+    is_complex = image.is_complex() if is_tensor(image) else image.dtype.kind == "c"
+    return image.real.dtype if is_complex else backend.sum_dtype(image.dtype)
 
 
 def fill_values(call: Call, dtype: Any) -> Any:

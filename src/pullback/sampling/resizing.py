@@ -1,35 +1,34 @@
-"""Images of another size, one axis at a time."""
+"""Images of another size."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
+from typing import Any
 
 from pullback import _check
-from pullback._arrays import is_tensor
-from pullback._borders import RULES
-from pullback._cache import cached
-from pullback._kernels import KERNELS, Kernel
-from pullback._plan import BORDERS, INTERPOLATIONS, Cubic, Plan
-from pullback.backends import Backend
-from pullback.sampling.call import canonical_image
-
-Array: TypeAlias = npt.NDArray[np.float64]
-IndexArray: TypeAlias = npt.NDArray[np.int64]
+from pullback._cache import cached, exact, plain
+from pullback._plan import LATTICES, Cubic, Lattice, Plan, Sizing, frame_of
+from pullback.backends import backend_of
+from pullback.sampling.call import Call, Reading, Recipe, reading_of, recipe_of
+from pullback.sampling.run import values_of
 
 
 def resize(
     image: Any,
-    shape: Sequence[int],
+    shape: Sequence[int] | None = None,
     *,
+    scale: float | Sequence[float] | None = None,
     antialias: bool = True,
     interpolation: str | Cubic | Sequence[str | Cubic] = "linear",
+    border: str | Sequence[str] | None = None,
+    fill: complex | Sequence[complex] = 0,
     channel_axis: int | None = None,
+    mask: Any = None,
+    weight: Any = None,
+    return_weight: bool = False,
     dtype: Any = None,
+    out: Any = None,
 ) -> Any:
     r"""Change the sides of an image.
 
@@ -37,23 +36,45 @@ def resize(
     ----------
     image : array_like or Tensor, ``([N,] [C,] *spatial)``
         Samples, of any dtype that :func:`sample` takes; at least one along each axis.
-    shape : sequence of int
+    shape : sequence of int, optional
         The new sides, one a spatial axis (1 to 3 of them).
+    scale : float or sequence of float, optional
+        In the place of `shape`: by what each side is multiplied, one a spatial axis; or one for all, of an image with
+        one or two axes beside that of its channels. New sides are rounded to nearest, and 1 at least.
     antialias : bool
         Whether the interpolation's kernel is stretched by the scale along an axis that shrinks, so that detail finer
-        than the new pixels is averaged away. Changes nothing along other axes, and for ``"nearest"``.
+        than the new pixels is averaged away. Changes nothing along other axes, and for ``"nearest"`` and ``"area"``.
     interpolation : str, Cubic, or a sequence with one an axis
-        As in :func:`sample`, but for ``"label"``.
+        As in :func:`sample`, and one more: ``"area"``, the mean over the area of each new pixel, whether it is larger
+        than the old ones or smaller. ``"label"`` copies the label that covers most of a new pixel's area; along axes
+        that grow, or without antialiasing, the one with the largest linear weight; of equals, the smallest.
+    border : str or sequence of str, optional
+        How a tap beyond the image is read, as in :func:`sample`; one for all axes or one an axis. Unless given, what
+        lies beyond has no part in a value, but for interpolating splines, which go on as their mirror image,
+        ``"symmetric"``.
+    fill : number or sequence of numbers
+        The value beyond the image for ``border="constant"``, and of new pixels that are covered too little, where
+        there is a mask or a weight; one, or one a channel.
     channel_axis : int, optional
         The axis of `image` that holds channels, where it is not the one before the spatial axes.
+    mask : array_like or Tensor of bool, or "nan", optional
+        True where a sample is missing, as in :func:`sample`: a value is the mean of the samples that are there.
+    weight : array_like or Tensor of real numbers, optional
+        How far each sample is known, from 0 to 1, as in :func:`sample`. Tensors carry gradients to it.
+    return_weight : bool
+        Whether to return the coverage too.
     dtype : dtype, optional
-        The dtype of the result: the image's unless given. Integers are rounded to nearest and saturated, once, at the
-        end.
+        The dtype of the result: the image's unless given. Integers are rounded to nearest, halves to even, and
+        saturated, once, at the end.
+    out : ndarray, optional
+        Where to write the result, which may be memory that `image` lies in (NumPy only).
 
     Returns
     -------
-    ndarray or Tensor, ``([N,] [C,] *shape)``
+    values : ndarray or Tensor, ``([N,] [C,] *shape)``
         The image in its new size; tensors carry gradients to `image`.
+    coverage : ndarray or Tensor, ``([N,] [C,] *shape)``
+        With `return_weight`: of each new pixel the weight of what is known, 1 where all is; as in :func:`sample`.
 
     Raises
     ------
@@ -71,9 +92,12 @@ def resize(
     .. math:: x_i = \left(i + \tfrac12\right) \frac{n_\text{in}}{n_\text{out}} - \tfrac12
 
     among the old ones, as in Pillow and in PyTorch's `interpolate` with ``align_corners=False``. Its value is
-    :math:`\sum_k w_{ik} f_k / \sum_k w_{ik}` over the samples k of the image, with :math:`w_{ik} = w((x_i - k) / s)`
-    and a stretch s of :math:`n_\text{in} / n_\text{out}` where that exceeds 1 and there is antialiasing, 1 elsewhere.
-    Interpolating splines go on beyond the image as its mirror image, the border ``"symmetric"``.
+    :math:`\sum_k w_{ik} f_k / \sum_k w_{ik}` over the samples k of the image, or over all of what the border rule makes
+    of it, with :math:`w_{ik} = w((x_i - k) / s)` and a stretch s of :math:`n_\text{in} / n_\text{out}` where that
+    exceeds 1 and there is antialiasing, 1 elsewhere.
+
+    For ``"area"``, :math:`w_{ik}` is the length that the old pixel k and the new pixel i have in common, as in OpenCV's
+    ``INTER_AREA`` and Pillow's ``BOX``. Means of integers of 8 and 16 bits are the true ones, rounded once.
 
     Examples
     --------
@@ -81,119 +105,92 @@ def resize(
     >>> import pullback as pb
     >>> pb.resize(np.array([0.0, 2.0, 4.0, 6.0]), (2,))
     array([1.42857143, 4.57142857])
-    >>> pb.resize(np.array([0.0, 2.0, 4.0, 6.0]), (2,), antialias=False)
+    >>> pb.resize(np.array([0.0, 2.0, 4.0, 6.0]), scale=0.5, antialias=False)
     array([1., 5.])
+
+    Means of blocks, and of all but a missing sample:
+
+    >>> image = np.arange(16.0).reshape(4, 4)
+    >>> pb.resize(image, (2, 2), interpolation="area")
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    >>> pb.resize(image, (2, 2), interpolation="area", mask=image == 0)[0]
+    array([3.33333333, 4.5       ])
+
+    The label of most of the area:
+
+    >>> pb.resize(np.array([3, 3, 1, 1, 1, 2]), (2,), interpolation="label")
+    array([3, 1])
     """
-    function = "resize"
-    target = _check.resized(function, shape)
-    ndim = len(target)
-    backend, image, layout = canonical_image(function, image, ndim, channel_axis)
-    plan = _check.plan(function, ndim, image.shape[1], image.dtype, interpolation, "symmetric", "blend", 0)
-    _check.mixing(function, plan, "a new size")
+    reading = reading_of(interpolation, "symmetric" if border is None else border, fill, "blend", channel_axis, "index")
+    call = call_to("resize", image, shape, scale, reading, border is not None, antialias)
+    return values_of(call, image, mask, weight, return_weight, dtype, out)
+
+
+@dataclass(eq=False)
+class Resizing(Call):
+    """A call whose values are those of an image of another size. It has no geometry.
+
+    Attributes
+    ----------
+    goes_on : bool
+        Whether the image goes on beyond its sides, by the border rule. What splines are made of always does.
+    antialias : bool
+        Whether kernels are stretched where the image shrinks.
+    """
+
+    goes_on: bool
+    antialias: bool
+
+    def apart_from(self, out: Any) -> Call:
+        """Return this call: it writes to `out` when all has been read."""
+        return self
+
+    def sizing(self, plan: Plan) -> Sizing:
+        """Return how images are read by a plan."""
+        beyond = zip(plan.border, plan.prefilter, strict=True)
+        border = tuple(code if self.goes_on or order else None for code, order in beyond)
+        return Sizing(plan.interpolation, plan.parameter, border, plan.fill, self.antialias)
+
+    def pull(self, image: Any, plan: Plan, dtype: Any, out: Any = None) -> Any:
+        """Read a canonical image, (1 or N, any channels, *spatial), as the call reads its own."""
+        values = self.backend.resize(image, self.lattice.shape, self.sizing(plan), dtype)
+        if out is not None:
+            out[...] = values
+        return values
+
+
+def call_to(
+    function: str, image: Any, shape: Any, scale: Any, reading: Reading, goes_on: bool, antialias: Any
+) -> Resizing:
+    """Return the call that reads `image` in another size."""
+    _check.one_of(function, shape=shape, scale=scale)
     antialias = _check.flag(function, "antialias", antialias)
-    dtype = backend.as_dtype(function, dtype, image)
-    _check.result_dtype(function, "dtype", dtype, image.dtype, plan)
-    _check.resizable(function, tuple(image.shape[2:]))
-    if any(plan.prefilter):
-        image = backend.prefilter(image, plan)
-    image = _resized(backend, image, target, plan, antialias, dtype)
-    return layout.restore(image, ndim, layout.batch)
-
-
-def _resized(backend: Backend, image: Any, target: tuple[int, ...], plan: Plan, antialias: bool, dtype: Any) -> Any:
-    """Return a canonical image with the sides `target`, in `dtype`."""
-    sides, tables = tuple(image.shape[2:]), {}
-    for axis, (n_in, n_out) in enumerate(zip(sides, target, strict=True)):
-        if plan.interpolation[axis] == INTERPOLATIONS["nearest"]:
-            if n_in != n_out:
-                image = _picked(image, 2 + axis, nearest_samples(n_in, n_out))
-            continue
-        reading = plan.interpolation[axis], plan.parameter[axis]
-        first, weight = axis_table(n_in, n_out, *reading, antialias=antialias, mirrored=plan.prefilter[axis] > 0)
-        if n_in != n_out or weight.shape[1] > 1:
-            tables[axis] = first, weight
-    if not tables:
-        return backend.cast(image, dtype) if image.dtype != dtype else _copied(image)
-    # The axis that shrinks the most leaves the least to the others; of equals the first one, whose rows are contiguous.
-    order = sorted(tables, key=lambda axis: target[axis] / sides[axis])
-    for axis in order:
-        end = dtype if axis == order[-1] else backend.sum_dtype(image.dtype)
-        image = backend.resample(image, axis, *tables[axis], end)
-    return image
-
-
-def _picked(image: Any, axis: int, samples: IndexArray) -> Any:
-    """Return the samples of an axis with the given indices."""
-    if is_tensor(image):
-        return image.index_select(axis, image.new_tensor(samples, dtype=sys.modules["torch"].int64))
-    return image.take(samples, axis)
-
-
-def _copied(image: Any) -> Any:
-    return image.clone() if is_tensor(image) else image.copy()
-
-
-def nearest_samples(n_in: int, n_out: int) -> IndexArray:
-    """Return the sample that is nearest to each new one; of two that are equally near, the later one."""
-    samples: IndexArray = (2 * np.arange(n_out, dtype=np.int64) + 1) * n_in // (2 * n_out)
-    return samples
+    backend = backend_of(image)
+    image = backend.as_image(function, "image", image)
+    target = None if shape is None else _check.resized(function, shape)
+    recipe = _recipe_to(function, tuple(image.shape), image.dtype, target, exact(scale), reading)
+    layout = recipe.layout
+    if layout.unlikely and backend.name == "numpy":
+        _check.warn_of_layout(function, image.shape, layout)
+    image = layout.canonical(image, layout.ndim, layout.batch)
+    return Resizing(function, backend, image, None, recipe, goes_on, antialias)
 
 
 @cached
-def axis_table(
-    n_in: int, n_out: int, interpolation: int, parameter: float, *, antialias: bool, mirrored: bool
-) -> tuple[IndexArray, Array]:
-    """Return how an axis of `n_in` samples is read at `n_out` new ones.
-
-    Parameters
-    ----------
-    interpolation : int
-        A code from :data:`pullback._plan.INTERPOLATIONS`.
-    parameter : float
-        What the kernel is still free in.
-    antialias : bool
-        Whether the kernel is stretched by the scale if that exceeds 1.
-    mirrored : bool
-        Whether samples beyond the axis are those of its mirror image; if not, they are left out.
-
-    Returns
-    -------
-    first : ndarray of int64, (n_out,)
-    weight : ndarray of float64, (n_out, taps)
-        New sample i is the sum over t of ``weight[i, t] * old[first[i] + t]``; weights that fill a row up are 0.
-
-    Examples
-    --------
-    >>> from pullback._plan import INTERPOLATIONS
-    >>> axis_table(4, 2, INTERPOLATIONS["linear"], 0.0, antialias=False, mirrored=False)
-    (array([0, 2]), array([[0.5, 0.5],
-           [0.5, 0.5]]))
-    """
-    kernel = KERNELS[interpolation]
-    radius = kernel.taps / 2
-    stretch = max(n_in / n_out, 1.0) if antialias else 1.0
-    center = (2 * np.arange(n_out) + 1) * n_in / (2 * n_out) - 0.5
-    start = np.ceil(center - radius * stretch).astype(np.int64)
-    tap = start[:, None] + np.arange(int(2 * radius * stretch) + 1)
-    weight = _weights(kernel, (center[:, None] - tap) / stretch, parameter)
-    if mirrored:
-        tap = RULES[BORDERS["symmetric"]].sample(tap, n_in)
-    used = (weight != 0) & (tap >= 0) & (tap < n_in)
-    first = np.where(used, tap, n_in).min(axis=1)
-    taps = int((np.where(used, tap, -1).max(axis=1) - first).max()) + 1
-    first = np.minimum(first, n_in - taps)
-    table = np.zeros((n_out, taps))
-    row = np.nonzero(used)[0]
-    np.add.at(table, (row, tap[used] - first[row]), weight[used])
-    table /= table.sum(axis=1, keepdims=True)
-    for array in (first, table):  # shared by all callers
-        array.setflags(write=False)
-    return first, table
-
-
-def _weights(kernel: Kernel, x: Array, parameter: float) -> Array:
-    """Return the weights of samples at the distances `x`."""
-    first = np.floor(x - kernel.taps / 2) + 1
-    taps = kernel.shape(x - kernel.taps / 2 - (first - 1), parameter, 0)
-    weight: Array = np.select([first == -t for t in range(kernel.taps)], [tap[0] for tap in taps])
-    return weight
+def _recipe_to(
+    function: str, shape: tuple[int, ...], dtype: Any, target: tuple[int, ...] | None, scale: Any, reading: Reading
+) -> Recipe:
+    channel_axis, factors = plain(reading.channel_axis), ()  # type: Any, tuple[float, ...]
+    if target is None:
+        factors = _check.factors(function, plain(scale), len(shape) - (channel_axis is not None))
+    ndim = len(target or factors)
+    layout = _check.layout(function, shape, ndim, channel_axis)
+    batch, channels, *sides = layout.canonical_shape(shape)
+    _check.resizable(function, tuple(sides))
+    _check.spatial(function, tuple(sides), "constant")
+    plan = reading.plan(function, ndim, channels, dtype)
+    target = _check.scaled(function, factors, sides) if target is None else target
+    frame = frame_of("index", target)
+    lattice = Lattice(LATTICES["given"], target, frame, frame)
+    return recipe_of(layout, plan, lattice, layout.batch, batch, channels)

@@ -28,12 +28,13 @@ import torch
 from torch import Tensor
 
 from pullback._cache import cached
-from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
+from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan, Sizing
 from pullback.backends._protocol import Execution
 from pullback.backends.composite.lattice import coordinates, in_axis_order, lattice_features, on_rows
 from pullback.backends.composite.lattice import geometry_vjp as coordinates_vjp
 from pullback.backends.composite.splines import spline_matrix
 from pullback.backends.composite.taps import Neighbourhoods, Orders, neighbourhoods
+from pullback.backends.sizes import Verbs, resized
 
 
 def sum_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -287,18 +288,27 @@ def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
 
 
 def resample(image: Tensor, axis: int, first: Any, weight: Any, dtype: torch.dtype) -> Tensor:
-    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis; arrays or tensors."""
+    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along one spatial axis, by a table of arrays."""
     if image.is_complex():
         parts = (image.real, image.imag)
-        return torch.complex(*(resample(part, axis, first, weight, part.dtype) for part in parts)).to(dtype)
-    lines = image.to(sum_dtype(image.dtype)).movedim(2 + axis, -1)
-    first = torch.as_tensor(first, device=image.device)
-    weight = torch.as_tensor(weight, dtype=lines.dtype, device=image.device)
+        return torch.complex(*(resample(part, axis, first, weight, dtype.to_real()) for part in parts)).to(dtype)
+    lines = image.to(dtype if dtype == torch.float64 else sum_dtype(image.dtype)).movedim(2 + axis, -1)
+    first = torch.tensor(first, device=image.device)
+    weight = torch.tensor(weight, dtype=lines.dtype, device=image.device)
     total = lines.new_zeros((*lines.shape[:-1], len(first)))
     for t, w in enumerate(weight.unbind(1)):
         samples = lines[..., (first + t).clamp(0, lines.shape[-1] - 1)]
         total = total + w * torch.where(w != 0, samples, 0)
     return cast(total.movedim(-1, 2 + axis), dtype)
+
+
+VERBS = Verbs(resample, cast, sum_dtype)
+
+
+def resize(image: Tensor, shape: tuple[int, ...], sizing: Sizing, dtype: torch.dtype) -> Tensor:
+    """Return an image with the sides `shape`."""
+    values: Tensor = resized(VERBS, image, shape, sizing, dtype)
+    return values
 
 
 def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pullback._plan import Frame, Lattice, Plan
+from pullback._plan import Frame, Lattice, Plan, Sizing
 from pullback.backends import composite
 from pullback.backends._protocol import Execution
 from pullback.backends._request import native_execution
@@ -128,13 +128,9 @@ def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
     return coefficients
 
 
-def resample(image: Tensor, axis: int, first: Any, weight: Any, dtype: torch.dtype) -> Tensor:
-    """Return ``out[i] = sum_t weight[i, t] * image[first[i] + t]`` along a spatial axis of (batch, channel, *spatial).
-
-    `first` and `weight` are NumPy arrays, int64 (n,) and float64 (n, taps).
-    """
-    table = torch.tensor(first), torch.tensor(weight)
-    values: Tensor = calculus.resample(image, axis, *table, dtype)
+def resize(image: Tensor, shape: tuple[int, ...], sizing: Sizing, dtype: torch.dtype) -> Tensor:
+    """Return an image, (batch, channel, *spatial), with the sides `shape`."""
+    values: Tensor = calculus.resize(image, shape, sizing, dtype)
     return values
 
 

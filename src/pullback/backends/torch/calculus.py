@@ -23,9 +23,19 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from pullback._plan import Sizing
 from pullback.backends import composite
 from pullback.backends.torch.onnx import exported_pull, is_exporting
-from pullback.backends.torch.operators import batch_size, call_of, library, plan_of, real_dtype, without_fill
+from pullback.backends.torch.operators import (
+    batch_size,
+    call_of,
+    library,
+    plan_of,
+    real_dtype,
+    sizing_without_fill,
+    without_fill,
+    written_sizing,
+)
 
 _operators = torch.ops.pullback
 
@@ -125,14 +135,16 @@ def prefilter(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return coefficients
 
 
-def resample(
-    image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: int | None = None
-) -> Tensor:
-    """Return weighted sums along an axis; with a `size`, by the transposed table, to an axis of so many samples."""
-    if not _is_native(image):
-        return composite.resample(image, axis, first, weight, dtype)
-    call: Any = _Resample.apply if _is_transformed() else _operators.resample
-    values: Tensor = call(image, axis, first, weight, dtype, size)
+def resize(image: Tensor, shape: Any, sizing: Sizing, dtype: torch.dtype) -> Tensor:
+    """Return an image with the sides `shape`: always by the operator where the making of tables would be traced."""
+    if _is_native(image) or torch.compiler.is_dynamo_compiling():
+        return _resize(image, shape, written_sizing(sizing), dtype, False)
+    return composite.resize(image, shape, sizing, dtype)
+
+
+def _resize(image: Tensor, shape: Any, sizing: str, dtype: torch.dtype, adjoint: bool) -> Tensor:
+    call: Any = _Resize.apply if _is_transformed() else _operators.resize
+    values: Tensor = call(image, shape, sizing, dtype, adjoint)
     return values
 
 
@@ -277,17 +289,13 @@ def _prefilter_backward(ctx: Any, grad: Tensor) -> Any:
     return prefilter(grad, without_fill(ctx.reading), not ctx.adjoint).to(ctx.dtype), None, None
 
 
-def _save_resample(ctx: Any, inputs: Any, output: Any) -> None:
-    image, ctx.axis, first, weight, ctx.result, ctx.size = inputs
-    ctx.dtype, ctx.own = image.dtype, image.shape[2 + ctx.axis]
-    ctx.save_for_backward(first, weight)
-    ctx.save_for_forward(first, weight)
+def _save_resize(ctx: Any, inputs: Any, output: Any) -> None:
+    image, ctx.shape, sizing, ctx.result, ctx.adjoint = inputs
+    ctx.own, ctx.dtype, ctx.linear = image.shape[2:], image.dtype, sizing_without_fill(sizing)
 
 
-def _resample_backward(ctx: Any, grad: Tensor) -> Any:
-    first, weight = ctx.saved_tensors
-    grad = resample(grad, ctx.axis, first, weight, ctx.dtype, ctx.own if ctx.size is None else None)
-    return grad, None, None, None, None, None
+def _resize_backward(ctx: Any, grad: Tensor) -> Any:
+    return _resize(grad, ctx.own, ctx.linear, ctx.dtype, not ctx.adjoint), None, None, None, None
 
 
 def _third_order(ctx: Any, *grads: Tensor) -> Any:
@@ -305,7 +313,7 @@ for _name, _backward, _setup in (
     ("push", _push_backward, _save),
     ("gradient", _gradient_backward, _save),
     ("prefilter", _prefilter_backward, _save_prefilter),
-    ("resample", _resample_backward, _save_resample),
+    ("resize", _resize_backward, _save_resize),
 ):
     torch.library.register_autograd(f"pullback::{_name}", _backward, setup_context=_setup, lib=library)
 
@@ -557,20 +565,19 @@ class _Prefilter(torch.autograd.Function):
         return _split(prefilter(image.flatten(0, 1), *rest), len(image)), 0
 
 
-class _Resample(torch.autograd.Function):
+class _Resize(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Any) -> Any:
-        return _operators.resample(*inputs)
+        return _operators.resize(*inputs)
 
-    setup_context = staticmethod(_save_resample)
-    backward = staticmethod(_resample_backward)
+    setup_context = staticmethod(_save_resize)
+    backward = staticmethod(_resize_backward)
 
     @staticmethod
     def jvp(ctx: Any, image_dot: Tensor, *_: Any) -> Any:
-        first, weight = ctx.saved_tensors
-        return resample(image_dot, ctx.axis, first, weight, ctx.result, ctx.size)
+        return _resize(image_dot, ctx.shape, ctx.linear, ctx.result, ctx.adjoint)
 
     @staticmethod
     def vmap(info: Any, dims: Any, image: Tensor, *rest: Any) -> Any:
         image = image.movedim(dims[0], 0)
-        return _split(resample(image.flatten(0, 1), *rest), len(image)), 0
+        return _split(_resize(image.flatten(0, 1), *rest), len(image)), 0

@@ -1,6 +1,6 @@
 """The operators on tensors: native kernels on the CPU, plain torch operations on every other device.
 
-They are ``torch.ops.pullback.pull``, ``vjp``, ``jvp``, ``second``, ``push``, ``gradient``, ``prefilter``, ``resample``
+They are ``torch.ops.pullback.pull``, ``vjp``, ``jvp``, ``second``, ``push``, ``gradient``, ``prefilter``, ``resize``
 and ``winners``, on canonical tensors. Each has a kernel for the CPU, most of them the composite for other devices, and
 a fake for tracing; their derivatives are in :mod:`.torch_calculus`. What is constant about a call travels as one
 string, `reading`: a schema with a list for each part of it costs more than a small warp.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,11 +20,13 @@ import torch
 from torch import Tensor
 
 import pullback._native as _native
+import pullback.backends.numpy as arrays
 from pullback._cache import cached
-from pullback._plan import BORDERS, Frame, Lattice, Plan, frames_of
+from pullback._plan import BORDERS, INTERPOLATIONS, Frame, Lattice, Plan, Sizing, frames_of
 from pullback.backends import composite
 from pullback.backends._request import component_plan, finite_fill, merges, requests_of
-from pullback.backends._table import transposed
+from pullback.backends.composite.operations import VERBS
+from pullback.backends.sizes import Verbs, resized, transposed_resized
 
 IMAGE_DTYPES = (
     *(torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
@@ -44,7 +47,7 @@ for _schema in (
     "second(Tensor image, Tensor geometry, Tensor? image_dot, Tensor? geometry_dot, Tensor grad, SymInt[] shape,"
     " str reading, bool need_image, bool need_geometry) -> (Tensor, Tensor)",
     "prefilter(Tensor image, str reading, bool adjoint) -> Tensor",
-    "resample(Tensor image, int axis, Tensor first, Tensor weight, ScalarType dtype, SymInt? transposed) -> Tensor",
+    "resize(Tensor image, SymInt[] shape, str sizing, ScalarType dtype, bool adjoint) -> Tensor",
     "winners(Tensor importance, Tensor geometry, SymInt[] shape, str reading, SymInt[] image_shape) -> Tensor",
     "normal(Tensor image, Tensor geometry, SymInt[] shape, str reading, Tensor target) -> Tensor",
 ):
@@ -96,6 +99,25 @@ def without_fill(reading: str) -> str:
     """Return the reading with a fill of 0: that of the linear part of a call."""
     kind, is_reversed, frames, (interpolation, border, crop, _, parameter, prefilter) = ast.literal_eval(reading)
     return repr((kind, is_reversed, frames, (interpolation, border, crop, ("0.0",), parameter, prefilter)))
+
+
+def written_sizing(sizing: Sizing) -> str:
+    """Write down how an image is read in another size, but for the sizes."""
+    fill = tuple(map(str, sizing.fill))  # nan and inf are no literals
+    return repr((sizing.interpolation, sizing.parameter, sizing.border, fill, sizing.antialias))
+
+
+@lru_cache(maxsize=1024)
+def sizing_of(text: str) -> Sizing:
+    """Read back what :func:`written_sizing` wrote."""
+    interpolation, parameter, border, fill, antialias = ast.literal_eval(text)
+    return Sizing(interpolation, parameter, border, tuple(map(_number, fill)), antialias)
+
+
+@lru_cache(maxsize=1024)
+def sizing_without_fill(text: str) -> str:
+    """Return what :func:`written_sizing` wrote with a fill of 0: the linear part."""
+    return written_sizing(replace(sizing_of(text), fill=(0.0,)))
 
 
 def real_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -273,24 +295,13 @@ def _prefilter_native(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return coefficients.add_(shift) if shift.any() else coefficients
 
 
-def _table(first: Tensor, weight: Tensor, size: Any) -> tuple[Tensor, Tensor]:
-    """Return a table; where there is a `size`, that of the transposed map, to an axis of so many samples."""
-    if size is None:
-        return first, weight
-    first, weight = map(torch.from_numpy, transposed(first.cpu(), weight.cpu(), size))
-    return first, weight
-
-
-def _resample_native(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any) -> Tensor:
-    first, weight = _table(first, weight, size)
-    between = real_dtype(image.dtype)
+def _resample_native(image: Tensor, axis: int, first: Any, weight: Any, dtype: torch.dtype) -> Tensor:
     last = image.shape[1] > 1 and image.stride(1) < image.stride(-1)
-    arranged = image.detach().movedim(1, -1) if last else image.detach()
+    arranged = image.movedim(1, -1) if last else image
     position = axis + (1 if last else 2)
     before, after = tuple(arranged.shape[:position]), tuple(arranged.shape[position + 1 :])
     outer, inner = math.prod(before), math.prod(after)
-    direct = dtype == between or (dtype == image.dtype and not dtype.is_complex)
-    out = torch.empty((outer, len(first), inner), dtype=dtype if direct else between)
+    out = torch.empty((outer, len(first), inner), dtype=_dtype_of_sums(image.dtype, dtype))
     lines = arranged.reshape(outer, arranged.shape[position], inner)
     if inner > 1 and lines.stride(2) != 1:
         lines = lines.contiguous()
@@ -306,6 +317,28 @@ def _resample_native(image: Tensor, axis: int, first: Tensor, weight: Tensor, dt
     out = out.reshape(*before, len(first), *after)
     out = out.movedim(-1, 1) if last else out
     return out if out.dtype == dtype else composite.cast(out, dtype)
+
+
+def _dtype_of_sums(image: torch.dtype, dtype: torch.dtype) -> torch.dtype:
+    """Return what the kernel writes of sums of samples of `image` that are to be of `dtype`: that itself if it can."""
+    is_plain = not (image.is_complex or dtype.is_complex)
+    if is_plain and (dtype in (image, torch.float64) or image in (torch.float32, torch.float64)):
+        return dtype
+    return real_dtype(image)
+
+
+_VERBS = Verbs(_resample_native, composite.cast, real_dtype)
+
+
+def _resize_native(image: Tensor, shape: Any, sizing: str, dtype: torch.dtype, adjoint: bool) -> Tensor:
+    image, asked = image.detach(), sizing_of(sizing)
+    if INTERPOLATIONS["label"] in asked.interpolation:  # PyTorch does not sort all integers
+        labels = image.numpy()
+        values = torch.from_numpy(arrays.resize(labels, tuple(shape), asked, labels.dtype))
+    else:
+        values = (transposed_resized if adjoint else resized)(_VERBS, image, tuple(shape), asked, dtype)
+    out = _empty_values(image, image.shape[0], shape, dtype)
+    return values if values.stride() == out.stride() else out.copy_(values)
 
 
 def _winners_native(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
@@ -360,10 +393,9 @@ def _prefilter_composite(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return composite.prefilter(image, plan_of(reading), adjoint)
 
 
-def _resample_composite(
-    image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any
-) -> Tensor:
-    return composite.resample(image, axis, *_table(first, weight, size), dtype)
+def _resize_composite(image: Tensor, shape: Any, sizing: str, dtype: torch.dtype, adjoint: bool) -> Tensor:
+    values: Tensor = (transposed_resized if adjoint else resized)(VERBS, image, tuple(shape), sizing_of(sizing), dtype)
+    return values
 
 
 def _winners_composite(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
@@ -423,10 +455,8 @@ def _prefilter_fake(image: Tensor, reading: str, adjoint: bool) -> Tensor:
     return image.new_empty(image.shape, dtype=real_dtype(image.dtype))
 
 
-def _resample_fake(image: Tensor, axis: int, first: Tensor, weight: Tensor, dtype: torch.dtype, size: Any) -> Tensor:
-    count = first.shape[0] if size is None else size
-    shape = (*image.shape[: 2 + axis], count, *image.shape[3 + axis :])
-    return _empty_values(image, shape[0], shape[2:], dtype)
+def _resize_fake(image: Tensor, shape: Any, sizing: str, dtype: torch.dtype, adjoint: bool) -> Tensor:
+    return _empty_values(image, image.shape[0], shape, dtype)
 
 
 def _winners_fake(importance: Tensor, geometry: Tensor, shape: Any, reading: str, image_shape: Any) -> Tensor:
@@ -447,7 +477,7 @@ for _name, _native_kernel, _composite_kernel, _fake in (
     ("jvp", _jvp_native, None, _jvp_fake),
     ("second", _second_native, None, _second_fake),
     ("prefilter", _prefilter_native, _prefilter_composite, _prefilter_fake),
-    ("resample", _resample_native, _resample_composite, _resample_fake),
+    ("resize", _resize_native, _resize_composite, _resize_fake),
     ("winners", _winners_native, _winners_composite, _winners_fake),
     ("normal", _normal_native, _normal_composite, _normal_fake),
 ):
