@@ -10,6 +10,7 @@ help:
 	@echo "make demo       train a spatial transformer on distorted digits and write runs/demo/report.html"
 	@echo "make docs       the site, in docs/_build/html; every cell of its pages is executed"
 	@echo "make test       the test suite                make test-slow  the tests left out of it"
+	@echo "make mutants    small faults put into the code, each of which the tests must find"
 	@echo "make test-scipy  SciPy's own tests of its interpolation functions, on pullback.compat.scipy"
 	@echo "make sanitize   native code with every memory access checked: the tests, and two minutes of random calls"
 	@echo "make sanitize-short  some of the tests and 30 seconds of random calls, with one instruction set"
@@ -59,6 +60,10 @@ test: $(VENV)/built browser
 # SciPy's own tests of its interpolation functions, on those of pullback.compat.scipy.
 test-scipy: $(VENV)/built
 	$(BIN)/python tests/scipy_interpolation.py
+
+# Small faults, each of which the tests must find.
+mutants: $(VENV)/built
+	$(BIN)/python tests/mutants.py
 
 test-slow: $(VENV)/built
 	$(BIN)/python -m pytest -q -m slow

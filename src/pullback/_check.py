@@ -17,6 +17,7 @@ import numpy as np
 
 from pullback import _plan
 from pullback._arrays import can_be_looked_at, is_masked
+from pullback._cache import is_tracing
 from pullback._dtypes import kind_of, name_of
 from pullback._layout import Layout
 
@@ -209,9 +210,15 @@ def layout(function: str, shape: tuple[int, ...], ndim: int, channel_axis: int |
             f"{function}: `image` has shape {shape} but there are {ndim} coordinates a point; its axes must be "
             f"([batch,] [channel,] and {ndim} spatial axes)"
         )
-    few = extra == 1 and shape[-1] <= 4 < shape[0]
-    short = extra > 0 and shape[-1] <= 16 and all(4 * shape[-1] <= side for side in shape[-3:-1])
-    return Layout(ndim, extra == 2, ndim if extra else None, few or short)
+    return Layout(ndim, extra == 2, ndim if extra else None, _is_unlikely(shape, extra))
+
+
+def _is_unlikely(shape: tuple[int, ...], extra: int) -> bool:
+    """Whether an image with `extra` axes in front of the spatial ones looks channels last."""
+    if is_tracing() or extra == 0:  # a look at symbolic sizes would bind a graph to them
+        return False
+    short = shape[-1] <= 16 and all(4 * shape[-1] <= side for side in shape[-3:-1])
+    return short or (extra == 1 and shape[-1] <= 4 < shape[0])
 
 
 def axis_of(function: str, argument: str, channel_axis: Any, axes: int) -> int:

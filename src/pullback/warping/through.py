@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pullback import _check
-from pullback._cache import Hashed, cached, plain
+from pullback._cache import Hashed, cached, is_tracing, plain
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Lattice, frames_of, is_reversed
 from pullback.backends import backend_of
@@ -90,7 +90,7 @@ def _recipe_through(
         kind, place.output, *frames_of(frame, kind, tuple(spatial), place.output), is_reversed(frame), frame
     )
     unsaid = reading.channel_axis is None and layout.after_channel is not None and not layout.batch
-    is_likely = not (unsaid and transforms and channels == transforms[0] > 1)
+    is_likely = is_tracing() or not (unsaid and transforms and channels == transforms[0] > 1)
     return recipe_of(layout, plan, lattice, layout.batch or bool(transforms), batch, channels), is_likely
 
 
