@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from pullback.backends import composite  # noqa: E402
 from pullback.backends import torch as backend  # noqa: E402
 from pullback.backends.torch import calculus  # noqa: E402
-from pullback.backends.torch.operators import reading_of, written_sizing  # noqa: E402
+from pullback.backends.torch.codes import code_of, code_of_sizing  # noqa: E402
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_ndim = pytest.mark.parametrize("ndim", NDIMS)
@@ -151,7 +151,7 @@ def test_only_what_is_asked_for_is_computed(wanted, monkeypatch):
 def test_opcheck(kind):
     case = make(2, kind=kind, dtype=np.float64)
     f, g = tensors(case)
-    call = (case.lattice.shape, reading_of(case.lattice, case.plan))
+    call = (case.lattice.shape, code_of(case.lattice, case.plan))
     c = torch.randn(2, 2, *case.lattice.shape, dtype=f.dtype, requires_grad=True)
     f_dot, g_dot = torch.randn_like(f).requires_grad_(), torch.randn_like(g).requires_grad_()
     ops = torch.ops.pullback
@@ -192,14 +192,14 @@ def test_inputs_of_any_layout(layout):
 def test_opcheck_of_what_has_no_geometry_to_differentiate():
     plan = make_plan(("spline3", "spline2"), ("reflect", "constant"), "blend", (0.5,))
     frame = frame_of("index", (7, 9))
-    reading = reading_of(Lattice(LATTICES["given"], (11,), frame, frame), plan)
+    code = code_of(Lattice(LATTICES["given"], (11,), frame, frame), plan)
     image = torch.rand(2, 3, 7, 9, dtype=torch.float64, requires_grad=True)
     importance, points = torch.rand(2, 1, 11, dtype=torch.float64), 6 * torch.rand(2, 11, 2, dtype=torch.float64)
     ops = torch.ops.pullback
     for adjoint in (False, True):
-        torch.library.opcheck(ops.prefilter.default, (image, reading, adjoint))
+        torch.library.opcheck(ops.prefilter.default, (image, code, adjoint))
     for text in ("linear", "area", "nearest"):
         sizing = Sizing((INTERPOLATIONS.get(text, AREA),) * 2, (0.0, 0.0), (1, None), (0.5,), True)
         for adjoint in (False, True):
-            torch.library.opcheck(ops.resize.default, (image, (4, 12), written_sizing(sizing), torch.float64, adjoint))
-    torch.library.opcheck(ops.winners.default, (importance, points, (11,), reading, (7, 9)))
+            torch.library.opcheck(ops.resize.default, (image, (4, 12), code_of_sizing(sizing), torch.float64, adjoint))
+    torch.library.opcheck(ops.winners.default, (importance, points, (11,), code, (7, 9)))

@@ -6,6 +6,7 @@ A new backend is one more entry of :data:`ENGINES`, and of :data:`TWICE` if it h
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from pullback._plan import Plan, Sizing
 from pullback.backends import composite
 from pullback.backends import numpy as numpy_backend
 from pullback.backends import torch as torch_backend
+from pullback.backends.torch import operators
 
 Array = np.ndarray
 Both = tuple[Array, Array]
@@ -200,6 +202,24 @@ class Differentiable(Engine):
             torch.use_deterministic_algorithms(False)
 
 
+class Elsewhere(Differentiable):
+    """The backend of tensors as on a device without kernels of ours: its composites, registered for the CPU."""
+
+    @contextlib.contextmanager
+    def _ready(self) -> Iterator[None]:
+        with super()._ready():
+            library = torch.library.Library("pullback", "IMPL")
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that a kernel is overridden
+                    for name, operator in vars(operators).items():
+                        if isinstance(operator, operators.Operator):
+                            library.impl(name, operator.composite, "CPU", allow_override=True)
+                yield
+            finally:
+                library._destroy()
+
+
 def reads(case: Case) -> tuple[Any, ...]:
     return case.geometry, case.lattice, case.plan
 
@@ -228,6 +248,7 @@ ISAS = _native.available_isas()
 TWICE: dict[str, Differentiable] = {
     **{f"torch-{isa}": Differentiable(torch_backend, isa) for isa in ISAS},
     "composite": Differentiable(composite),
+    "torch-elsewhere": Elsewhere(torch_backend),
 }
 if torch.cuda.is_available():
     TWICE["torch-cuda"] = Differentiable(torch_backend, device="cuda")

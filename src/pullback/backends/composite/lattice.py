@@ -33,25 +33,32 @@ def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tenso
     infinite where nothing is seen.
     """
     geometry = geometry.to(_precise(dtype, geometry, lattice))
-    scale = geometry.new_tensor(lattice.frame_in.scale)
-    offset = geometry.new_tensor(lattice.frame_in.offset)
-    if lattice.kind == LATTICES["given"]:
-        points = geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale))
-        return scale * in_axis_order(points, lattice) + offset
     if lattice.kind == LATTICES["affine"]:
         return _rows_at(_folded(geometry, lattice), lattice)
     if lattice.kind in PROJECTIVE_LATTICES:
         values = _rows_at(_folded(geometry, lattice), lattice)
         is_seen = _is_seen(values, geometry, lattice)
         return torch.where(is_seen, values[..., :-1] / torch.where(is_seen, values[..., -1:], 1), math.inf)
-    unit = scale / geometry.new_tensor(lattice.frame_out.scale)
+    offset = geometry.new_tensor(lattice.frame_in.offset)
+    points = _vectors(geometry, lattice)
+    if lattice.kind == LATTICES["given"]:
+        return points + offset
+    unit = geometry.new_tensor(lattice.frame_in.scale) / geometry.new_tensor(lattice.frame_out.scale)
     index = torch.stack(_lattice_indices(lattice, geometry), dim=-1)
-    base = unit * (index - geometry.new_tensor(lattice.frame_out.offset)) + offset
-    field = geometry
-    if lattice.kind == LATTICES["free-form"]:
-        for axis, n in enumerate(lattice.shape, start=1):
-            field = _contracted(field, axis, _control_weights(field.shape[axis], n, dtype, field.device).mT)
-    return base + scale * in_axis_order(field.reshape(len(field), math.prod(lattice.shape), len(scale)), lattice)
+    return unit * (index - geometry.new_tensor(lattice.frame_out.offset)) + offset + points
+
+
+def geometry_jvp(geometry: Tensor, geometry_dot: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
+    """Return how :func:`coordinates` move with the geometry, ``(M, P, d)``."""
+    dtype = _precise(dtype, geometry, lattice)
+    geometry, geometry_dot = geometry.to(dtype), geometry_dot.to(dtype)
+    if not _has_matrix(lattice):
+        return _vectors(geometry_dot, lattice)
+    moved = _rows_at(_folded(geometry_dot, lattice, is_motion=True), lattice)
+    if lattice.kind == LATTICES["affine"]:
+        return moved
+    position, reciprocal = _position(geometry, lattice)
+    return (moved[..., :-1] - position * moved[..., -1:]) * reciprocal
 
 
 def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
@@ -64,32 +71,62 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     """
     grad = grad.to(_precise(grad.dtype, geometry, lattice))
     geometry = geometry.to(grad.dtype)
-    scale, offset = grad.new_tensor(lattice.frame_in.scale), grad.new_tensor(lattice.frame_in.offset)
-    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
-        return in_axis_order(scale * grad, lattice).reshape(geometry.shape)
-    if lattice.kind == LATTICES["free-form"]:
-        on_points = in_axis_order(scale * grad, lattice).reshape(len(grad), *lattice.shape, len(scale))
-        for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
-            on_points = _contracted(on_points, axis, _control_weights(controls, n, grad.dtype, grad.device))
-        return on_points
-    moments = _moments(on_rows(geometry, grad, lattice), lattice)
-    rows = scale[:, None] * moments[:, : len(scale)]
-    if lattice.kind in PROJECTIVE_LATTICES:
-        last = moments[:, -1:] + (offset[:, None] * moments[:, :-1]).sum(1, keepdim=True)
-        rows = torch.cat([rows, last], dim=1)
-    return _matrix_in_axis_order(rows, lattice)
+    if _has_matrix(lattice):
+        return _on_matrix(on_rows(geometry, grad, lattice), lattice)
+    on_points = in_axis_order(grad.new_tensor(lattice.frame_in.scale) * grad, lattice)
+    if lattice.kind != LATTICES["free-form"]:
+        return on_points.reshape(geometry.shape)
+    on_points = on_points.reshape(len(grad), *lattice.shape, grad.shape[-1])
+    for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
+        on_points = _contracted(on_points, axis, _control_weights(controls, n, grad.dtype, grad.device))
+    return on_points
+
+
+def geometry_second(
+    geometry: Tensor, geometry_dot: Tensor | None, grad: Tensor, grad_dot: Tensor, lattice: Lattice
+) -> Tensor:
+    """Return the gradient of ``(grad * coordinates).sum() + (grad_dot * geometry_jvp).sum()`` in `geometry`.
+
+    Parameters
+    ----------
+    grad, grad_dot : Tensor, ``(M, P, d)``
+        0 for points that are not read.
+    """
+    if geometry_dot is None or lattice.kind not in PROJECTIVE_LATTICES:
+        return geometry_vjp(geometry, grad, lattice)  # only a quotient moves otherwise where it lies elsewhere
+    dtype = _precise(grad.dtype, geometry, lattice)
+    geometry, geometry_dot, grad, grad_dot = (part.to(dtype) for part in (geometry, geometry_dot, grad, grad_dot))
+    moved = _rows_at(_folded(geometry_dot, lattice, is_motion=True), lattice)
+    position, reciprocal = _position(geometry, lattice)
+    speed = moved[..., -1:] * reciprocal
+    drift = (moved[..., :-1] - position * moved[..., -1:]) * reciprocal
+    on_position = grad - grad_dot * speed
+    last = -((on_position * position).sum(-1, keepdim=True) + (grad_dot * drift).sum(-1, keepdim=True))
+    rows = torch.cat([on_position, last], dim=-1) * reciprocal
+    is_read = ((grad != 0) | (grad_dot != 0)).any(-1, keepdim=True)
+    return _on_matrix(torch.where(is_read, rows, 0), lattice)
 
 
 def on_rows(matrix: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     """Return gradients in coordinates, (..., P, d), in the rows of the matrix between indices, (..., P, rows)."""
     if lattice.kind == LATTICES["affine"]:
         return grad
+    position, reciprocal = _position(matrix, lattice)
+    numerators = grad * reciprocal
+    last = -(numerators * position).sum(-1, keepdim=True)
+    return torch.where((grad != 0).any(-1, keepdim=True), torch.cat([numerators, last], dim=-1), 0)
+
+
+def _position(matrix: Tensor, lattice: Lattice) -> tuple[Tensor, Tensor]:
+    """Return where a projective map takes the points, (..., P, d), and 1 / its denominator; 0 where nothing is seen."""
     values = _rows_at(_folded(matrix, lattice), lattice)
     is_seen = _is_seen(values, matrix, lattice)
     reciprocal = torch.where(is_seen, 1 / torch.where(is_seen, values[..., -1:], 1), 0)
-    numerators = grad * reciprocal
-    last = -(numerators * values[..., :-1]).sum(-1, keepdim=True) * reciprocal
-    return torch.where((grad != 0).any(-1, keepdim=True), torch.cat([numerators, last], dim=-1), 0)
+    return values[..., :-1] * reciprocal, reciprocal
+
+
+def _has_matrix(lattice: Lattice) -> bool:
+    return lattice.kind == LATTICES["affine"] or lattice.kind in PROJECTIVE_LATTICES
 
 
 def _precise(dtype: torch.dtype, geometry: Tensor, lattice: Lattice) -> torch.dtype:
@@ -106,6 +143,27 @@ def _is_seen(values: Tensor, matrix: Tensor, lattice: Lattice) -> Tensor:
     return (denominator > 0) & (origin > 0) | (denominator < 0) & (origin < 0)
 
 
+def _on_matrix(rows: Tensor, lattice: Lattice) -> Tensor:
+    """Return gradients in the rows of the matrix between indices, (M, P, rows), in the caller's matrix."""
+    scale, offset = rows.new_tensor(lattice.frame_in.scale), rows.new_tensor(lattice.frame_in.offset)
+    moments = _moments(rows, lattice)
+    on_matrix = scale[:, None] * moments[:, : len(scale)]
+    if lattice.kind in PROJECTIVE_LATTICES:
+        last = moments[:, -1:] + (offset[:, None] * moments[:, :-1]).sum(1, keepdim=True)
+        on_matrix = torch.cat([on_matrix, last], dim=1)
+    return _matrix_in_axis_order(on_matrix, lattice)
+
+
+def _vectors(geometry: Tensor, lattice: Lattice) -> Tensor:
+    """Return given points, or displacements, in the index of the image, in the order of the axes, ``(M, P, d)``."""
+    if lattice.kind == LATTICES["free-form"]:
+        for axis, n in enumerate(lattice.shape, start=1):
+            weights = _control_weights(geometry.shape[axis], n, geometry.dtype, geometry.device)
+            geometry = _contracted(geometry, axis, weights.mT)
+    scale = geometry.new_tensor(lattice.frame_in.scale)
+    return scale * in_axis_order(geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale)), lattice)
+
+
 def lattice_features(lattice: Lattice, like: Tensor) -> Tensor:
     """Return the indices of each point, and 1, ``(P, d + 1)``."""
     indices = _lattice_indices(lattice, like)
@@ -119,8 +177,11 @@ def _moments(on_points: Tensor, lattice: Lattice) -> Tensor:
     return torch.cat([on_points.mT @ position, on_points.sum(1)[..., None]], dim=-1)
 
 
-def _folded(matrix: Tensor, lattice: Lattice) -> Tensor:
-    """Return matrices between indices: both frames are folded in, so that an identity is exact in every frame."""
+def _folded(matrix: Tensor, lattice: Lattice, is_motion: bool = False) -> Tensor:
+    """Return matrices between indices: both frames are folded in, so that an identity is exact in every frame.
+
+    Of a motion of matrices, its own.
+    """
     matrix = _matrix_in_axis_order(matrix, lattice)
     scale, offset = matrix.new_tensor(lattice.frame_in.scale), matrix.new_tensor(lattice.frame_in.offset)
     d = len(scale)
@@ -129,7 +190,7 @@ def _folded(matrix: Tensor, lattice: Lattice) -> Tensor:
     rows = torch.cat([linear, constant[..., None]], dim=-1)
     if lattice.kind == LATTICES["affine"]:
         moved = scale[:, None] * rows
-        return torch.cat([moved[..., :d], (moved[..., d] + offset)[..., None]], dim=-1)
+        return moved if is_motion else torch.cat([moved[..., :d], (moved[..., d] + offset)[..., None]], dim=-1)
     return torch.cat([scale[:, None] * rows[..., :d, :] + offset[:, None] * rows[..., d:, :], rows[..., d:, :]], dim=-2)
 
 

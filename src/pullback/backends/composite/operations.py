@@ -28,20 +28,29 @@ import torch
 from torch import Tensor
 
 from pullback._cache import cached
+from pullback._dtypes import DTYPES
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan, Sizing
 from pullback.backends._protocol import Execution
-from pullback.backends.composite.lattice import coordinates, in_axis_order, lattice_features, on_rows
-from pullback.backends.composite.lattice import geometry_vjp as coordinates_vjp
+from pullback.backends.composite.lattice import (
+    coordinates,
+    geometry_jvp,
+    geometry_second,
+    geometry_vjp,
+    in_axis_order,
+    lattice_features,
+    on_rows,
+)
 from pullback.backends.composite.splines import spline_matrix
 from pullback.backends.composite.taps import Neighbourhoods, Orders, neighbourhoods
 from pullback.backends.sizes import Verbs, resized
 
+_SUMS = {getattr(torch, row.name): getattr(torch, row.sums) for row in DTYPES.values()}
+
 
 def sum_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return the dtype that samples of `dtype` are summed in, which is that of gradients in them."""
-    if dtype in (torch.float32, torch.float64, torch.complex64, torch.complex128):
-        return dtype
-    return torch.float64 if not dtype.is_floating_point and dtype.itemsize >= 4 else torch.float32
+    sums: torch.dtype = _SUMS[dtype]
+    return sums
 
 
 def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -258,9 +267,111 @@ def _geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattic
     readable, slopes = _slopes(image, geometry, lattice, plan)
     grad = grad.reshape(*grad.shape[:2], math.prod(lattice.shape))
     grad_point = torch.where(readable[..., None], grad[..., None] * slopes, 0).sum(1)
-    if len(geometry) == 1:
-        grad_point = grad_point.sum(0, keepdim=True)
-    return coordinates_vjp(geometry, grad_point, lattice)
+    return geometry_vjp(geometry, _shared(grad_point, geometry), lattice)
+
+
+def jvp(
+    image: Tensor,
+    geometry: Tensor,
+    image_dot: Tensor | None,
+    geometry_dot: Tensor | None,
+    lattice: Lattice,
+    plan: Plan,
+) -> Tensor:
+    """Return how values move with the image and the geometry; None stands for what does not move."""
+    if image.is_complex():
+        dots = _components_or_none(image_dot)
+        parts = zip(_components(image, plan), dots, strict=True)
+        return torch.complex(
+            *(jvp(part, geometry, dot, geometry_dot, lattice, of_part) for (part, of_part), dot in parts)
+        )
+    samples = _samples(image)
+    near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:], derivatives=1)
+    moved = samples.new_zeros((_batch_size(image, geometry), image.shape[1], math.prod(lattice.shape)))
+    if image_dot is not None:
+        moved = moved + _weighted_sum(_samples(image_dot), near, samples.new_zeros(()), _orders(plan))
+    if geometry_dot is not None:
+        fill, motion = _fill_values(samples, plan), _motion(near, geometry, geometry_dot, lattice)
+        for axis in range(plan.ndim):
+            moved = moved + motion[..., axis] * _weighted_sum(samples, near, fill, _orders(plan, axis))
+    return torch.where(near.readable, moved, 0).reshape(*moved.shape[:2], *lattice.shape)
+
+
+def second(
+    image: Tensor,
+    geometry: Tensor,
+    image_dot: Tensor | None,
+    geometry_dot: Tensor | None,
+    grad: Tensor,
+    lattice: Lattice,
+    plan: Plan,
+    need_image: bool = True,
+    need_geometry: bool = True,
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the gradients of ``(grad * jvp(...)).sum()`` in `image` and `geometry`, without autograd."""
+    if image.is_complex():
+        parts = zip(_components(image, plan), _components_or_none(image_dot), (grad.real, grad.imag), strict=True)
+        (real, one), (imaginary, other) = (
+            second(part, geometry, dot, geometry_dot, on_part, lattice, of_part, need_image, need_geometry)
+            for (part, of_part), dot, on_part in parts
+        )
+        return _complex_or_none(real, imaginary), None if one is None or other is None else one + other
+    near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:], derivatives=2)
+    row = torch.where(near.readable, grad.to(sum_dtype(image.dtype)).flatten(2), 0)
+    motion = None if geometry_dot is None else _motion(near, geometry, geometry_dot, lattice)
+    grad_image = grad_geometry = None
+    if need_image:
+        rows = [] if motion is None else [(row * motion[..., i], _orders(plan, i)) for i in range(plan.ndim)]
+        batch = image.shape[0] if image.shape[0] != 1 else len(row)
+        grad_image = _scattered(near, rows, batch, tuple(image.shape)) if rows else row.new_zeros(image.shape)
+    if need_geometry:
+        on_points, on_motion = _second_on_points(image, near, image_dot, motion, row, plan)
+        on_points, on_motion = (_shared(on, geometry) for on in (on_points, on_motion))
+        grad_geometry = geometry_second(geometry, geometry_dot, on_points, on_motion, lattice).to(geometry.dtype)
+    return grad_image, grad_geometry
+
+
+def _second_on_points(
+    image: Tensor,
+    near: Neighbourhoods,
+    image_dot: Tensor | None,
+    motion: Tensor | None,
+    row: Tensor,
+    plan: Plan,
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the inner product of `row` and what moves, in coordinates and in their motion."""
+    samples = _samples(image)
+    dots, fill = None if image_dot is None else _samples(image_dot), _fill_values(samples, plan)
+    nothing = samples.new_zeros(())
+    on_points, on_motion = [], []
+    for j in range(plan.ndim):
+        slope = nothing if dots is None else _weighted_sum(dots, near, nothing, _orders(plan, j))
+        along = nothing if motion is None else _weighted_sum(samples, near, fill, _orders(plan, j))
+        for i, speed in enumerate(() if motion is None else motion.unbind(-1)):
+            slope = slope + speed * _weighted_sum(samples, near, fill, _orders(plan, i, j))
+        on_points.append(torch.where(near.readable, row * slope, 0).sum(1))
+        on_motion.append(torch.where(near.readable, row * along, 0).sum(1))
+    return torch.stack(on_points, dim=-1), torch.stack(on_motion, dim=-1)
+
+
+def _motion(near: Neighbourhoods, geometry: Tensor, geometry_dot: Tensor, lattice: Lattice) -> Tensor:
+    """Return how the coordinates of readable points move, ``(M, 1, P, d)``."""
+    dtype = torch.promote_types(near.kept[0][0].dtype, geometry.dtype)
+    moved = geometry_jvp(geometry, geometry_dot, lattice, dtype)[:, None]
+    return torch.where(near.readable[..., None], moved, 0).to(near.kept[0][0].dtype)
+
+
+def _shared(on_points: Tensor, geometry: Tensor) -> Tensor:
+    """Return gradients on points, summed over the batch where it shares a geometry."""
+    return on_points.sum(0, keepdim=True) if len(geometry) == 1 else on_points
+
+
+def _components_or_none(image: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    return (None, None) if image is None else (image.real, image.imag)
+
+
+def _complex_or_none(real: Tensor | None, imaginary: Tensor | None) -> Tensor | None:
+    return None if real is None or imaginary is None else torch.complex(real, imaginary)
 
 
 @cached

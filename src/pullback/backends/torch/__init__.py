@@ -7,22 +7,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pullback._dtypes import DTYPES, row_of
 from pullback._plan import Frame, Lattice, Plan, Sizing
 from pullback.backends import composite
 from pullback.backends._protocol import Execution
 from pullback.backends._request import native_execution
-from pullback.backends.torch import calculus
-from pullback.backends.torch.operators import IMAGE_DTYPES, batch_size, reading_of, real_dtype
+from pullback.backends.composite import cast as cast
+from pullback.backends.composite import sum_dtype as sum_dtype
+from pullback.backends.torch import calculus, operators
+from pullback.backends.torch.codes import code_of, code_of_sizing
+from pullback.backends.torch.native import batch_size
 
 name = "torch"
+for _operator, _rule in calculus.RULES.items():
+    _operator.learn(_rule)
 
 
 def as_image(function: str, argument: str, image: Any) -> Tensor:
     """Return `image`, which must be of a dtype that is supported."""
     tensor: Tensor = image
-    if tensor.dtype not in IMAGE_DTYPES:
-        known = ", ".join(str(dtype).removeprefix("torch.") for dtype in IMAGE_DTYPES)
-        raise TypeError(f"{function}: `{argument}` is of dtype {tensor.dtype}; supported are {known}")
+    if row_of(tensor.dtype) is None:
+        raise TypeError(f"{function}: `{argument}` is of dtype {tensor.dtype}; supported are {', '.join(DTYPES)}")
     return tensor
 
 
@@ -52,19 +57,9 @@ def as_dtype(function: str, dtype: Any, image: Tensor) -> torch.dtype:
     """Return the dtype of the result."""
     if dtype is None:
         return image.dtype
-    if not isinstance(dtype, torch.dtype) or dtype not in IMAGE_DTYPES:
+    if not isinstance(dtype, torch.dtype) or row_of(dtype) is None:
         raise TypeError(f"{function}: `dtype` is {dtype!r}; give a torch dtype that images may have")
     return dtype
-
-
-def sum_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype that samples of `dtype` are summed in."""
-    return real_dtype(dtype)
-
-
-def cast(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return `values` in `dtype`; integers are rounded to nearest and saturated."""
-    return composite.cast(values, dtype)
 
 
 def check_out(function: str, out: Any) -> None:
@@ -86,21 +81,21 @@ def pull(
     out: None = None,
 ) -> Tensor:
     """Return the values of `image`, (batch, channel, *spatial), on the lattice, (batch, channel, *lattice)."""
-    reading = reading_of(lattice, plan)
-    values: Tensor = calculus.pull(image, geometry, lattice.shape, reading, image.dtype if dtype is None else dtype)
+    dtype = image.dtype if dtype is None else dtype
+    values: Tensor = operators.pull(image, geometry, lattice.shape, code_of(lattice, plan), dtype)
     return values
 
 
 def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Tensor:
     """Return d value / d coordinate, (batch, channel, *lattice, d)."""
-    slopes: Tensor = calculus.gradient(image, geometry, lattice.shape, reading_of(lattice, plan))
+    slopes: Tensor = operators.gradient(image, geometry, lattice.shape, code_of(lattice, plan))
     return slopes
 
 
 def push(values: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
     """Return the transpose of `pull` applied to `values`, an image of `shape`."""
     values = values.expand(batch_size(values, geometry), *values.shape[1:])
-    image: Tensor = calculus.push(values, geometry, lattice.shape, reading_of(lattice, plan), shape)
+    image: Tensor = operators.push(values, geometry, lattice.shape, code_of(lattice, plan), shape)
     return image
 
 
@@ -115,35 +110,35 @@ def vjp(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients in `image` and in `geometry` of the inner product of `grad` and the values."""
     image = image.to(sum_dtype(image.dtype))
-    reading = reading_of(lattice, plan)
-    grads = calculus.vjp(image, geometry, grad, lattice.shape, reading, need_image, need_geometry)
+    call = (lattice.shape, code_of(lattice, plan), need_image, need_geometry)
+    grads = operators.vjp(image, geometry, grad, *call)
     return grads[0] if need_image else None, grads[1] if need_geometry else None
 
 
 def prefilter(image: Tensor, plan: Plan, adjoint: bool = False) -> Tensor:
     """Return spline coefficients of `image`, (batch, channel, *spatial), or the transpose of that map applied to it."""
     frame = Frame((1.0,) * plan.ndim, (0.0,) * plan.ndim)
-    reading = reading_of(Lattice(0, (), frame, frame), plan)
-    coefficients: Tensor = calculus.prefilter(image, reading, adjoint)
+    code = code_of(Lattice(0, (), frame, frame), plan)
+    coefficients: Tensor = operators.prefilter(image, code, adjoint)
     return coefficients
 
 
 def resize(image: Tensor, shape: tuple[int, ...], sizing: Sizing, dtype: torch.dtype) -> Tensor:
     """Return an image, (batch, channel, *spatial), with the sides `shape`."""
-    values: Tensor = calculus.resize(image, shape, sizing, dtype)
+    values: Tensor = operators.resize(image, shape, code_of_sizing(sizing), dtype, False)
     return values
 
 
 def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, shape: tuple[int, ...]) -> Tensor:
     """Return which point of the lattice reaches each sample with the largest importance, int64 (batch, *shape)."""
     importance = importance.expand(batch_size(importance, geometry), *importance.shape[1:])
-    won: Tensor = calculus.winners(importance, geometry, lattice.shape, reading_of(lattice, plan), shape)
+    won: Tensor = operators.winners(importance, geometry, lattice.shape, code_of(lattice, plan), shape)
     return won
 
 
 def normal(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, target: Tensor) -> Tensor:
     """Return the moments of the residual between values and `target`, (batch, record), without a graph."""
-    record: Tensor = calculus.normal(image, geometry, lattice.shape, reading_of(lattice, plan), target)
+    record: Tensor = operators.normal(image, geometry, lattice.shape, code_of(lattice, plan), target)
     return record
 
 
