@@ -8,7 +8,7 @@ tuple holds on to the tensor.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -82,14 +82,12 @@ def _arranged(requests: Requests, geometry: Tensor, values: Tensor) -> tuple[_na
     return requests.request(merged), geometry, values
 
 
-def _by_component(requests: Requests, first: Tensor, *others: Tensor | None) -> Iterator[tuple[Any, ...]]:
-    """Yield the requests and the tensors of each component, of which real tensors have one."""
+def _by_component(requests: Requests, first: Tensor, *others: Tensor | None) -> Sequence[tuple[Any, ...]]:
+    """Return the requests and the tensors of each component, of which real tensors have one."""
     if not first.is_complex():
-        yield requests, first, *others
-        return
+        return ((requests, first, *others),)
     parts = [(None, None) if tensor is None else _components(tensor) for tensor in (first, *others)]
-    for k, tensors in enumerate(zip(*parts, strict=True)):
-        yield requests.component(k), *tensors
+    return [(requests.component(k), *tensors) for k, tensors in enumerate(zip(*parts, strict=True))]
 
 
 def pull(image: Tensor, geometry: Tensor, shape: Any, code: str, dtype: torch.dtype) -> Tensor:
@@ -138,11 +136,12 @@ def vjp(
 ) -> tuple[Tensor, Tensor]:
     """Write both gradients, or one."""
     requests, dtype = requests_for(shape, code, image), sum_dtype(image.dtype)
-    grad_image = torch.empty(image.shape, dtype=dtype) if need_image else None
+    grad_image = torch.empty(tuple(image.shape), dtype=dtype) if need_image else None
     total: Tensor | None = None
-    for each, part, grad_part, target in _by_component(requests, image, grad.to(dtype), grad_image):
+    grad = grad if grad.dtype == dtype else grad.to(dtype)
+    for each, part, grad_part, target in _by_component(requests, image, grad, grad_image):
         request, points, cotangent = _arranged(each, geometry, grad_part)
-        grad_points = torch.empty(points.shape, dtype=points.dtype) if need_geometry else None
+        grad_points = torch.empty(tuple(points.shape), dtype=points.dtype) if need_geometry else None
         _native.vjp(
             request, described(part), described(points), described(cotangent), _or_none(target), _or_none(grad_points)
         )
@@ -152,12 +151,16 @@ def vjp(
 
 def _image_gradient(image: Tensor, grad: Tensor | None) -> Tensor:
     """Return a gradient in the dtype of the image; an empty one where there is none."""
-    return image.new_empty(0) if grad is None else grad.to(image.dtype)
+    if grad is None:
+        return image.new_empty(0)
+    return grad if grad.dtype == image.dtype else grad.to(image.dtype)
 
 
 def _geometry_gradient(geometry: Tensor, grad: Tensor | None) -> Tensor:
     """Return a gradient in the shape of the geometry; an empty one where there is none."""
-    return geometry.new_empty(0) if grad is None else grad.reshape(geometry.shape)
+    if grad is None:
+        return geometry.new_empty(0)
+    return grad if grad.shape == geometry.shape else grad.reshape(geometry.shape)
 
 
 def jvp(
@@ -196,7 +199,7 @@ def second(
         each = requests.component(k) if dtype.is_complex else requests
         request, points, cotangent = _arranged(each, geometry, grad_part)
         target = torch.empty_like(moving.images[k]) if need_image else None
-        grad_points = torch.empty(points.shape, dtype=points.dtype) if need_geometry else None
+        grad_points = torch.empty(tuple(points.shape), dtype=points.dtype) if need_geometry else None
         image_dot_part, moved = moving.dots(k, each, grad_part)
         _native.second(
             request,
@@ -307,7 +310,7 @@ def resize(image: Tensor, shape: Any, sizing: str, dtype: torch.dtype, adjoint: 
 def winners(importance: Tensor, geometry: Tensor, shape: Any, code: str, image_shape: Any) -> Tensor:
     """Write which point reaches each sample."""
     best = torch.empty((batch_size(importance, geometry), 1, *image_shape), dtype=sum_dtype(importance.dtype))
-    winner = torch.empty(best.shape, dtype=torch.int64)
+    winner = torch.empty(tuple(best.shape), dtype=torch.int64)
     request, points, flat = _arranged(requests_for(shape, code, best), geometry, importance)
     _native.winners(request, described(flat), described(points), described(best), described(winner))
     return winner[:, 0].clone()
