@@ -22,11 +22,15 @@ from pullback.backends.sizes import Verbs, resized
 Array = npt.NDArray[Any]
 
 name = "numpy"
+# What most images are of; looked up faster than anything can be asked of a dtype.
+_READY = frozenset(np.dtype(name) for name, row in DTYPES.items() if row is not BFLOAT16)
 
 
 def as_image(function: str, argument: str, image: Any) -> Array:
     """Return `image` as an array that the kernels read as it is."""
-    array = np.asarray(image)
+    array = image if type(image) is np.ndarray else np.asarray(image)
+    if array.dtype in _READY and array.flags.aligned:
+        return array
     if row_of(array.dtype) is None:
         raise TypeError(f"{function}: `{argument}` is of dtype {array.dtype}; supported are {', '.join(DTYPES)}")
     return _native_layout(array)
