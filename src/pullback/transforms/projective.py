@@ -58,7 +58,7 @@ class Projective(Imported, MatrixTransform):
     A map with one side maps only the points whose denominator has the sign of the last entry w, the denominator at the
     origin of the frame: in "centered", the middle of the output. Its inverse has the side of its own origin, and takes
     back what was seen where that origin is the image of a point that was. A product with such a map is a
-    :class:`pullback.Chain`, since it has two horizons. The transformers of :mod:`pullback.nn` have one side.
+    :class:`pullback.Chain`, since it has two horizons. The transformers of ``pullback.nn`` have one side.
 
     Examples
     --------
