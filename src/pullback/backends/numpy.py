@@ -322,11 +322,11 @@ def _dtype_of_sums(image: Any, dtype: Any) -> Any:
 
 def resize(image: Array, shape: tuple[int, ...], sizing: Sizing, dtype: Any) -> Array:
     """Return an image, (batch, channel, *spatial), with the sides `shape`."""
-    values: Array = resized(_VERBS, image, shape, sizing, np.dtype(dtype))
+    values: Array = resized(VERBS, image, shape, sizing, np.dtype(dtype))
     return values
 
 
-_VERBS = Verbs(resample, cast, sum_dtype)
+VERBS = Verbs(resample, cast, sum_dtype)
 
 
 def normal(image: Array, geometry: Array, lattice: Lattice, plan: Plan, target: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from pullback._arrays import is_tensor, like, namespace
 from pullback._dtypes import kind_of
 from pullback._plan import AREA, INTERPOLATIONS, Sizing
-from pullback.backends.tables import tables_of, transposed
+from pullback.backends.tables import Table, tables_of, transposed
 from pullback.backends.votes import majorities
 
 # Whole numbers up to this are exact in float32.
@@ -40,26 +40,35 @@ def resized(verbs: Verbs, image: Any, shape: tuple[int, ...], sizing: Sizing, dt
     if INTERPOLATIONS["label"] in sizing.interpolation:
         fill = verbs.cast(like(sizing.fill, image, namespace(image).float64), image.dtype)
         return majorities(image, shape, sizing, fill)
-    sides, source = tuple(image.shape[2:]), image
     is_mean, between = _is_mean_of_integers(image, sizing), verbs.sum_dtype(image.dtype)
     if is_mean and _largest_sum(image, shape) > _EXACT:
         between = namespace(image).float64
-    tables = {axis: table for axis, table in enumerate(tables_of(sides, shape, sizing, is_mean)) if table is not None}
+    return read_through(verbs, image, tables_of(image.shape[2:], shape, sizing, is_mean), sizing.fill, between, dtype)
+
+
+def read_through(
+    verbs: Verbs, image: Any, tables: Sequence[Table | None], fill: tuple[complex, ...], between: Any, dtype: Any
+) -> Any:
+    """Return a canonical image read through a table an axis, in `dtype`, in memory of its own; `between` axes another.
+
+    An axis without a table stays as it is.
+    """
+    source, has = image, {axis: table for axis, table in enumerate(tables) if table is not None}
     # The axis that shrinks the most leaves the least to the others; of equals the first one, whose rows are contiguous.
-    order = sorted(tables, key=lambda axis: shape[axis] / sides[axis])
-    sums = [axis for axis in order if tables[axis].weight is not None]
-    total = math.prod([tables[axis].total for axis in sums])
+    order = sorted(has, key=lambda axis: len(has[axis].first) / image.shape[2 + axis])
+    sums = [axis for axis in order if has[axis].weight is not None]
+    total = math.prod([has[axis].total for axis in sums])
     for axis in order:
-        table = tables[axis]
+        table = has[axis]
         if table.weight is None:
             image = _taken(image, axis, table.first)
             continue
         if table.samples is not None:
             image = _taken(image, axis, table.samples)
-        fill = sizing.fill if table.beyond is not None and any(sizing.fill) else None
-        is_end = axis == sums[-1] and total == 1 and fill is None
+        is_filled = table.beyond is not None and any(fill)
+        is_end = axis == sums[-1] and total == 1 and not is_filled
         image = verbs.resample(image, axis, table.first, table.weight, dtype if is_end else between)
-        if fill is not None:
+        if is_filled:
             image = image + _share_of(fill, image, axis, table.beyond)
     if total != 1:
         image = image / total

@@ -1,4 +1,4 @@
-"""OpenCV's `remap`, `warpAffine` and `warpPerspective` on pullback's kernels.
+"""OpenCV's `remap`, `resize`, `warpAffine` and `warpPerspective` on pullback's kernels.
 
 Names, arguments, defaults and flags are OpenCV's, and so are its conventions: points are (x, y), sizes are (width,
 height), channels come last. OpenCV need not be installed: the constants have its values.
@@ -30,6 +30,7 @@ from pullback.compat.cv2.constants import (
     WARP_RELATIVE_MAP,
 )
 from pullback.compat.cv2.functions import remap, warpAffine, warpPerspective
+from pullback.compat.cv2.resizing import resize
 
 __all__ = [
     "ALGO_HINT_ACCURATE",
@@ -56,6 +57,7 @@ __all__ = [
     "WARP_INVERSE_MAP",
     "WARP_RELATIVE_MAP",
     "remap",
+    "resize",
     "warpAffine",
     "warpPerspective",
 ]

@@ -124,3 +124,10 @@ def shape_of(function: str, dsize: Any, image: Array) -> tuple[int, int]:
     except (TypeError, ValueError):
         raise TypeError(f"{function}: `dsize` is {dsize!r}; give two integers, (width, height)") from None
     return (height, width) if min(width, height) > 0 else (image.shape[0], image.shape[1])
+
+
+def real_of(function: str, argument: str, value: Any) -> float:
+    """Return a real number."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{function}: `{argument}` is {value!r}; give a number")
+    return float(value)

@@ -44,17 +44,26 @@ def at(rows: Callable[[slice], Array], shape: tuple[int, int], at_once: bool) ->
     return read
 
 
-def write(function: str, image: Array, read: Reader, shape: tuple[int, int], dst: Array | None, taps: Taps) -> Array:
-    """Return the output, which is `dst` if that has its shape and dtype."""
+def output_of(
+    function: str, image: Array, shape: tuple[int, int], dst: Array | None, argument: str = "interpolation"
+) -> tuple[Array, Array]:
+    """Return the output, which is `dst` if that has its shape and dtype, and a view of it with the axes of the image.
+
+    `argument` names what is taken for `dst` where it is not given by its name.
+    """
     if dst is not None and not isinstance(dst, np.ndarray):
         raise TypeError(
-            f"{function}: `dst` is {dst!r}; give an array or None, and the interpolation by its name, "
-            f"{'interpolation' if function == 'remap' else 'flags'}=..."
+            f"{function}: `dst` is {dst!r}; give an array or None, and the interpolation by its name, {argument}=..."
         )
     full_shape = (*shape, *image.shape[2:])
-    if not isinstance(dst, np.ndarray) or dst.dtype != image.dtype or dst.shape not in (full_shape, (*full_shape, 1)):
+    if dst is None or dst.dtype != image.dtype or dst.shape not in (full_shape, (*full_shape, 1)):
         dst = np.zeros(full_shape, image.dtype)
-    out = dst.reshape(full_shape) if dst.flags.c_contiguous else dst[..., 0] if dst.shape != full_shape else dst
+    return dst, dst.reshape(full_shape) if dst.flags.c_contiguous else dst[..., 0] if dst.shape != full_shape else dst
+
+
+def write(function: str, image: Array, read: Reader, shape: tuple[int, int], dst: Array | None, taps: Taps) -> Array:
+    """Return the output, with what a reader reads in it."""
+    dst, out = output_of(function, image, shape, dst, "interpolation" if function == "remap" else "flags")
     if np.may_share_memory(image, out):
         image = image.copy()
     if taps.border != "transparent":
