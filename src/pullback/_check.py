@@ -106,8 +106,8 @@ def _here(argument: str, name: Any) -> str:
 
 def interpolations(function: str, value: Any, ndim: int, dtype: Any) -> tuple[Any, ...]:
     """Return one interpolation an axis, for an image of `dtype`."""
-    resizes = function == "resize"
-    if not resizes and "area" in (value if isinstance(value, list | tuple) else (value,)):
+    resizes, named = function == "resize", value if isinstance(value, list | tuple) else [value]
+    if not resizes and any(isinstance(name, str) and name == "area" for name in named):
         raise ValueError(
             f"{function}: `interpolation` is 'area', the mean over a pixel of another size, which a point has not; "
             "use resize, or warp with antialias=True"

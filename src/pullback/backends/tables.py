@@ -67,7 +67,7 @@ def axis_table(
     antialias : bool
         Whether the kernel is stretched by the scale if that exceeds 1.
     exact : bool
-        Whether means over areas have weights that are sums of few powers of two, with a total of their own.
+        Whether weights of means over areas are whole numbers over a power of two, with a total of their own.
 
     Examples
     --------
@@ -105,9 +105,9 @@ def nearest_samples(n_in: int, n_out: int) -> IndexArray:
 def area_table(n_in: int, n_out: int, exact: bool) -> Table:
     """Return the table of the means over the areas of new pixels.
 
-    Lengths are whole numbers in a unit of which an old pixel has n_out and a new one n_in, both without their common
-    divisor. So weights are exact, and those of a power of two of them too: as long as sums are, an ``exact`` mean is
-    rounded once, in the division by its total.
+    In a unit of which an old pixel has n_out and a new one n_in, without their common divisor, all lengths are whole
+    numbers. Over a power of two, they are still exact, and sums of them with integers may be: then nothing is rounded
+    before the division by the total.
     """
     divisor = math.gcd(n_in, n_out)
     unit, length = n_out // divisor, n_in // divisor
@@ -206,17 +206,21 @@ def ballots(n_in: int, n_out: int, border: int | None, antialias: bool) -> tuple
     length, unit = n_in // divisor, n_out // divisor
     place = np.arange(n_out, dtype=np.int64)
     if n_in == n_out:
-        return place[:, None], np.ones((n_out, 1))
-    if antialias and n_in > n_out:
+        sample, weight = place[:, None], np.ones((n_out, 1))
+    elif antialias and n_in > n_out:
         first, weight = overlaps(place * length, (place + 1) * length, unit, n_in)
-        return first[:, None] + np.arange(weight.shape[1]), weight
-    floor, rest = np.divmod((2 * place + 1) * length - unit, 2 * unit)
-    tap, weight = floor[:, None] + np.arange(2), np.stack([2 * unit - rest, rest], -1).astype(np.float64)
-    inside = (tap >= 0) & (tap < n_in)
-    if border is None:
-        return np.clip(tap, 0, n_in - 1), weight * inside
-    rule = RULES[border]
-    return np.where(inside, tap, -1) if rule.is_filled else rule.sample(tap, n_in), weight
+        sample = first[:, None] + np.arange(weight.shape[1])
+    else:
+        floor, rest = np.divmod((2 * place + 1) * length - unit, 2 * unit)
+        sample, weight = floor[:, None] + np.arange(2), np.stack([2 * unit - rest, rest], -1).astype(np.float64)
+        inside = (sample >= 0) & (sample < n_in)
+        if border is None:
+            sample, weight = np.clip(sample, 0, n_in - 1), weight * inside
+        else:
+            sample = np.where(inside, sample, -1) if RULES[border].is_filled else RULES[border].sample(sample, n_in)
+    for array in (sample, weight):
+        array.setflags(write=False)
+    return sample, weight
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:
