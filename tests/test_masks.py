@@ -374,6 +374,20 @@ def test_gradients_of_a_weighted_mean(interpolation):
     np.testing.assert_allclose(slopes * grad[:, None], x.grad, rtol=1e-10, atol=1e-12)
 
 
+def test_weights_are_not_looked_at_while_a_graph_is_made():
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    image, weight = torch.rand(6, 7), torch.rand(6, 7)
+    for function in (
+        lambda image: pb.resize(image, (3, 4), weight=weight),
+        lambda image: pb.warp(image, pb.Affine.identity(2), weight=weight),
+    ):
+        torch.testing.assert_close(make_fx(function)(image)(image), function(image))
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            assert function(mode.from_tensor(image)).shape == function(image).shape
+
+
 def test_weights_that_are_none_are_refused():
     image, missing, x = scene()
     for weight, error, words in (

@@ -41,7 +41,8 @@ def can_be_looked_at(array: Array) -> bool:
     plain = type(array) in (torch.Tensor, torch.nn.Parameter) and not torch._C._functorch.is_functorch_wrapped_tensor(
         array
     )
-    return plain and array.device.type == "cpu" and not torch.compiler.is_exporting()
+    is_seen = torch._C._len_torch_dispatch_stack() > 0  # by make_fx, fake tensors and their like
+    return plain and array.device.type == "cpu" and not (is_seen or torch.compiler.is_exporting())
 
 
 def namespace(array: Array) -> Any:
