@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 import pullback as pb
+from pullback._plan import LATTICES, Lattice, frames_of, make_plan
 
 torch = pytest.importorskip("torch")
+
+from pullback.backends.torch.codes import call_of, code_of, without_fill  # noqa: E402
 
 
 def test_only_what_is_asked_for():
@@ -63,3 +66,63 @@ def test_what_is_for_numpy_alone():
         pb.sample_vjp(image, torch.rand(3, 2), torch.ones(3))
     with pytest.raises(TypeError, match=r"sample: `image` is of dtype torch\.complex32"):
         pb.sample(torch.zeros(8, 9, dtype=torch.complex32), torch.rand(3, 2))
+
+
+FILLS = [(0.0,), (np.nan, -np.inf), (1 + 2j, complex(np.nan, -0.0))]
+
+
+@pytest.mark.parametrize("fill", FILLS, ids=str)
+@pytest.mark.parametrize("frame", [None, "index", "centered", "normalized"])
+def test_a_code_is_read_back_as_it_was_written(frame, fill):
+    frames = frames_of(frame or "centered", LATTICES["affine"], (7, 9), (5, 6))
+    lattice = Lattice(LATTICES["affine"], (5, 6), *frames, frame == "normalized", frame)
+    plan = make_plan((pb.Cubic(-0.7), "spline3"), ("edge", "constant"), "crop", fill)
+    found, read = call_of((5, 6), code_of(lattice, plan), (7, 9))
+    assert read == plan  # to the bits of every number
+    assert (found.kind, found.shape, found.reversed) == (lattice.kind, lattice.shape, lattice.reversed)
+    assert (found.frame_in, found.frame_out) == frames
+    assert call_of((5, 6), without_fill(code_of(lattice, plan)), (7, 9))[1].fill == (0.0,)
+
+
+def test_a_code_leaves_open_what_a_graph_does(monkeypatch):
+    monkeypatch.setattr("pullback.backends.torch.codes.is_tracing", lambda: True)
+    lattice = Lattice(LATTICES["affine"], (5, 6), *frames_of("centered", 1, (7, 9), (5, 6)), False, "centered")
+    plan = make_plan(("linear", "linear"), ("edge", "edge"), "blend", (0.0,))
+    code = code_of.__wrapped__(lattice, plan)
+    found, read = call_of((50, 60), code, (17, 19))
+    assert read == plan
+    assert found.shape == (50, 60)
+    assert (found.frame_in, found.frame_out) == frames_of("centered", 1, (17, 19), (50, 60))
+
+
+def test_a_tensor_without_data_has_shapes_and_dtypes():
+    image = torch.empty(2, 3, 8, 9, dtype=torch.float16, device="meta", requires_grad=True)
+    coords = torch.empty(2, 5, 2, device="meta", requires_grad=True)
+    values = pb.sample(image, coords)
+    assert values.device.type == "meta"
+    assert (values.shape, values.dtype) == ((2, 3, 5), torch.float16)
+    for leaf, grad in zip((image, coords), torch.autograd.grad(values.sum(), (image, coords)), strict=True):
+        assert (grad.shape, grad.dtype, grad.device) == (leaf.shape, leaf.dtype, leaf.device)
+
+
+def test_conjugates_and_negatives_are_read_as_what_they_are():
+    image = torch.randn(7, 9, dtype=torch.complex64)
+    coords = 6 * torch.rand(20, 2)
+    for lazy in (image.conj(), image.conj().imag, image.mH):
+        torch.testing.assert_close(pb.sample(lazy, coords), pb.sample(lazy.clone().resolve_neg(), coords))
+
+
+def test_modes_of_dispatch_see_the_operators():
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen = []
+
+    class Spy(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    image, coords = torch.randn(7, 9, requires_grad=True), 6 * torch.rand(20, 2)
+    with Spy():
+        pb.sample(image, coords).sum().backward()
+    assert [name for name in seen if name.startswith("pullback")] == ["pullback.pull.default", "pullback.vjp.default"]
