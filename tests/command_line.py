@@ -23,7 +23,7 @@ PROGRAM = (
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory) -> Path:
     """A folder with two classes of pictures, bars and squares."""
-    iio = pytest.importorskip("imageio.v3")
+    Image = pytest.importorskip("PIL.Image")
     folder = tmp_path_factory.mktemp("shapes")
     random = np.random.default_rng(0)
     for name, height in (("bar", 16), ("square", 6)):
@@ -31,7 +31,7 @@ def shapes(tmp_path_factory) -> Path:
         for k in range(20):
             picture = np.zeros((28, 28), np.uint8)
             picture[14 - height // 2 : 14 + height // 2, 11:17] = random.integers(150, 256)
-            iio.imwrite(folder / name / f"{k}.png", picture)
+            Image.fromarray(picture).save(folder / name / f"{k}.png")
     return folder
 
 
@@ -45,16 +45,16 @@ def trained(shapes, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def photo(tmp_path) -> Path:
-    iio = pytest.importorskip("imageio.v3")
+    Image = pytest.importorskip("PIL.Image")
     path = tmp_path / "photo.png"
-    iio.imwrite(path, np.random.default_rng(0).integers(0, 256, (20, 31, 3), dtype=np.uint8))
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 31, 3), dtype=np.uint8)).save(path)
     return path
 
 
 def ended(*arguments) -> int:
     """Call the command line; return its exit code."""
     torch = pytest.importorskip("torch")
-    for package in ("typer", "lightning", "imageio"):
+    for package in ("typer", "lightning", "PIL"):
         pytest.importorskip(package)
     from pullback import cli
 

@@ -35,7 +35,7 @@ def test_help_comes_without_heavy_imports():
         "import sys; from pullback import cli\n"
         "try: cli.main(['train', '--help'])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'lightning', 'sklearn', 'matplotlib', 'imageio'} & set(sys.modules)))"
+        "print(sorted({'torch', 'lightning', 'sklearn', 'matplotlib', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -43,7 +43,7 @@ def test_help_comes_without_heavy_imports():
 
 
 @pytest.mark.parametrize(
-    ("missing", "arguments"), [("typer", ["info"]), ("imageio", ["warp", "a.png", "b.png"]), ("lightning", ["train"])]
+    ("missing", "arguments"), [("typer", ["info"]), ("PIL", ["warp", "a.png", "b.png"]), ("lightning", ["train"])]
 )
 def test_a_missing_extra_is_named(missing, arguments):
     code = (

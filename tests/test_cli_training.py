@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
-iio = pytest.importorskip("imageio.v3")
+Image = pytest.importorskip("PIL.Image")
 
 from command_line import RUN, everything_in, interrupted, started, wait_for  # noqa: E402
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-iio = pytest.importorskip("imageio.v3")
+Image = pytest.importorskip("PIL.Image")
 
 from pullback.train import data, pictures  # noqa: E402
 from pullback.train.data import DataError  # noqa: E402
@@ -43,7 +43,7 @@ def write_class_folders(folder: Path, classes: tuple[str, ...], count: int, side
     for level, name in enumerate(classes, start=1):
         (folder / name).mkdir(parents=True)
         for k in range(count):
-            iio.imwrite(folder / name / f"{k}.png", np.full((side, side), 20 * level + k, np.uint8))
+            Image.fromarray(np.full((side, side), 20 * level + k, np.uint8)).save(folder / name / f"{k}.png")
 
 
 @pytest.mark.parametrize("shape", [(0,), (5,), (3, 2), (4, 3, 2)], ids=str)

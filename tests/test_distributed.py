@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
-iio = pytest.importorskip("imageio.v3")
+Image = pytest.importorskip("PIL.Image")
 
 from command_line import ended  # noqa: E402
 
@@ -32,7 +32,7 @@ def some_shapes(tmp_path_factory) -> Path:
             picture = np.zeros((28, 28), np.uint8)
             left = random.integers(4, 18)
             picture[14 - height // 2 : 14 + height // 2, left : left + 6] = random.integers(100, 256)
-            iio.imwrite(folder / name / f"{k}.png", picture)
+            Image.fromarray(picture).save(folder / name / f"{k}.png")
     return folder
 
 

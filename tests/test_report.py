@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 import re
 from html.parser import HTMLParser
 
@@ -13,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("matplotlib")
-iio = pytest.importorskip("imageio.v3")
+Image = pytest.importorskip("PIL.Image")
 
 import pullback as pb  # noqa: E402
 from pullback.train import data, loop, models, report, view  # noqa: E402
@@ -79,7 +80,7 @@ def test_the_page_needs_no_other_file(reported):
 def test_the_pictures_are_whole(reported):
     elements = Elements(reported[0])
     shapes = {
-        iio.imread(base64.b64decode(attributes[name].partition(",")[2])).shape
+        np.shape(Image.open(io.BytesIO(base64.b64decode(attributes[name].partition(",")[2]))))
         for tag, name in (("img", "src"), ("image", "href"))
         for attributes in elements.all(tag)
     }

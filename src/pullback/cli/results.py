@@ -110,7 +110,9 @@ def rectify(
     canvas = DISTORTIONS[opened.configuration.distortion].canvas
     contents: dict[str, bytes] = {}
     for path in pictures.files(images):
-        result = straighten(network, canvas, pictures.read(path), size)
+        picture = pictures.read(path)
+        with pictures.naming(path):
+            result = straighten(network, canvas, picture, size)
         contents[_free_name(path.stem, contents)] = pictures.encode(Path("picture.png"), result)
     out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():

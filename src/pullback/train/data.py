@@ -308,9 +308,17 @@ def _read_classes(folder: Path, classes: Sequence[str]) -> tuple[Images, Labels]
         files = sorted(path for path in (folder / name).glob("*") if path.suffix.lower() in pictures.SUFFIXES)
         if not files:
             raise DataError(f"{folder / name}: holds no pictures")
-        images += [pictures.resized(pictures.gray(pictures.read(path))[None], SIDE)[0] for path in files]
+        images += [_brightness(path) for path in files]
         labels += [label] * len(files)
     return np.stack(images), np.array(labels, dtype=np.int64)
+
+
+def _brightness(path: Path) -> Images:
+    picture = pictures.read(path)
+    with pictures.naming(path):
+        brightness = pictures.gray(picture)
+    resized: Images = pictures.resized(brightness[None], SIDE)[0]
+    return resized
 
 
 def _check(dataset: Dataset, folder: Path) -> None:

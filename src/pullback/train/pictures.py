@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import io
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageOps
 
 from pullback.train import atomic
 from pullback.transforms import Affine, Transform
@@ -37,7 +40,8 @@ def read(path: Path) -> Picture:
     Returns
     -------
     ndarray, (height, width) or (height, width, 2 to 4)
-        Gray, gray and alpha, RGB or RGBA; uint8 or what else the file holds.
+        Gray, gray and alpha, RGB or RGBA, of uint8: what is in other colours, or in a palette, is converted by Pillow.
+        Gray of more than 8 bits stays so: uint16, int32 or float32.
 
     Raises
     ------
@@ -47,16 +51,42 @@ def read(path: Path) -> Picture:
     if not path.is_file():
         raise PictureError(f"{path}: no such picture file")
     try:
-        picture = np.asarray(iio.imread(path, plugin="pillow", index=0, rotate=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong with a file is either an error or not worth a word
+            with Image.open(path) as image:
+                picture = _values(ImageOps.exif_transpose(image), of_16_bits=image.format in ("PNG", "PPM"))
     except Exception as error:  # decoders raise whatever a broken file leads them into
         raise PictureError(f"{path}: not readable as a picture ({_first_line(error)})") from error
-    if picture.ndim not in (2, 3) or 0 in picture.shape:
+    if 0 in picture.shape:
         raise PictureError(f"{path}: not a picture, its shape is {picture.shape}")
-    if picture.dtype.kind == "b":
-        picture = picture.astype(np.uint8) * 255
-    if picture.dtype.kind not in "uif":
-        raise PictureError(f"{path}: pictures of {picture.dtype} are not supported")
     return picture
+
+
+def _values(image: Image.Image, *, of_16_bits: bool) -> Picture:
+    """Return the samples of a picture in one of the forms of :func:`read`.
+
+    Formats `of_16_bits` are those whose samples of 16 bits some versions of Pillow hold in 32.
+    """
+    transparent = image.has_transparency_data
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        values = np.array(image)
+        values = values.astype(np.uint16 if of_16_bits else values.dtype.newbyteorder("="), copy=False)
+        if not transparent:
+            return values
+        opaque = np.where(values == image.info["transparency"], 0, np.iinfo(np.uint16).max)
+        return np.stack([values, opaque.astype(values.dtype)], -1)
+    gray = image.mode in ("1", "L", "LA", "La")
+    mode = ("LA" if transparent else "L") if gray else ("RGBA" if transparent else "RGB")
+    return np.array(image if image.mode == mode else image.convert(mode))
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of a file in front of what is wrong with the picture in it."""
+    try:
+        yield
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from None
 
 
 def files(paths: Iterable[Path]) -> list[Path]:
@@ -84,15 +114,21 @@ def encode(path: Path, picture: Picture) -> bytes:
     PictureError
         If the suffix names no format, or one that does not take such a picture.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
         raise PictureError(f"{path}: the suffix names no picture format; use one of {', '.join(sorted(SUFFIXES))}")
+    content = io.BytesIO()
     try:
-        return bytes(iio.imwrite("<bytes>", picture, plugin="pillow", extension=path.suffix.lower()))
+        image_format = Image.registered_extensions()[suffix]
+        if picture.dtype == np.int32 and image_format != "TIFF":
+            raise OSError("it has 16 bits at most; use .tif")
+        Image.fromarray(picture).save(content, image_format)
     except Exception as error:  # encoders too
         channels = "gray" if picture.ndim == 2 else f"{picture.shape[-1]}-channel"
         raise PictureError(
             f"{path}: a {channels} picture of {picture.dtype} cannot be written in this format ({_first_line(error)})"
         ) from error
+    return content.getvalue()
 
 
 def write(path: Path, picture: Picture) -> None:
@@ -101,14 +137,27 @@ def write(path: Path, picture: Picture) -> None:
 
 
 def gray(picture: Picture) -> npt.NDArray[np.float32]:
-    """Return a picture's brightness, (height, width), 0 for black or transparent and 1 for white."""
-    values = picture.astype(np.float32)
-    if picture.dtype.kind in "ui":
-        values /= np.iinfo(picture.dtype).max
+    """Return a picture's brightness, (height, width), 0 for black or transparent and 1 for white.
+
+    White is the largest value of uint8 and uint16, 65535 of int32 and 1 of floating-point numbers.
+
+    Raises
+    ------
+    PictureError
+        If values are not finite, or beyond black or white.
+    """
+    unsigned = picture.dtype.kind == "u"
+    white = int(np.iinfo(picture.dtype).max) if unsigned else 65535 if picture.dtype.kind == "i" else 1
+    if not unsigned and not ((picture >= 0) & (picture <= white)).all():
+        raise PictureError(
+            f"its values go from {picture.min():g} to {picture.max():g}; as {picture.dtype}, black is 0 and white is "
+            f"{white}"
+        )
+    values: npt.NDArray[np.float32] = picture.astype(np.float32) / np.float32(white)
     if values.ndim == 2:
         return values
     channels = values.shape[-1]
-    brightness = values[..., :3] @ _LUMINANCE if channels >= 3 else values[..., 0]
+    brightness: npt.NDArray[np.float32] = values[..., :3] @ _LUMINANCE if channels >= 3 else values[..., 0]
     return brightness * values[..., -1] if channels in (2, 4) else brightness
 
 
