@@ -144,7 +144,7 @@ void pull(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chun
         return;
     }
     if (!uses_margin(call, call.image)) {
-        view.pixels = reads_pixels(view, call.image);
+        view.pixels = reads_pixels<Real>(view, call.image);
         if (view.pixels && call.image.channels < pixel_lanes) ++view.room;
         pull_chunk<Real>(call, batch_begin, batch_end, chunk, view,
                          [&](int64_t b, int64_t c) { return channel_of(call.image, b, c); });
@@ -460,7 +460,8 @@ void with_kind(const Call& call, DType dtype, Visit visit) {
 void pull_any(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk) {
     // A label is chosen by sums of weights, of which equals must come out equal.
     const bool label = call.plan.interpolation[0] == Interpolation::label;
-    with_kind(call, label ? DType::f64 : call.image.dtype, [&](auto real, auto number) {
+    const bool wide = label || is_summed_in_double(call.image.dtype, call.values.dtype);
+    with_kind(call, wide ? DType::f64 : DType::f32, [&](auto real, auto number) {
         pull<decltype(real), decltype(number)::ndim>(call, batch_begin, batch_end, chunk);
     });
 }

@@ -93,6 +93,11 @@ static inline bool is_summed_in_double(DType dtype) {
            dtype == DType::i64;
 }
 
+// The same for values that are written in a dtype of their own: those in double precision are summed in it.
+static inline bool is_summed_in_double(DType samples, DType values) {
+    return is_summed_in_double(samples) || values == DType::f64;
+}
+
 // Matrices with a row for the denominator; of one-sided maps, the side of the frame's origin alone is seen.
 static inline bool is_projective(LatticeKind kind) {
     return kind == LatticeKind::projective || kind == LatticeKind::one_sided;

@@ -13,12 +13,11 @@ constexpr int pixel_lanes = 4;
 
 // Whether the pixels of an image are read as vectors. Where they have fewer channels than a vector has lanes, one more
 // pixel must follow in memory, so points in the last column count as edge points (View::room).
-template <int D>
+template <class Real, int D>
 bool reads_pixels(const View<D>& view, const Image& image) {
     return view.way == Way::linear && image.channels > 1 && image.channel_stride == 1 &&
            view.stride[D - 1] >= image.channels && view.stride[D - 1] >= pixel_lanes - image.channels &&
-           (is_summed_in_double(image.dtype) ? is_loaded_in_vectors<double>(image.dtype)
-                                             : is_loaded_in_vectors<float>(image.dtype));
+           is_loaded_in_vectors<Real>(image.dtype);
 }
 
 // `lanes` channels of all points inside, side by side in `pixel`.

@@ -77,7 +77,7 @@ void resample_line(const ResamplePass& pass, const T* in, O* out, int64_t begin,
 
 // Output rows [begin, end) of one line of the outer axes.
 inline void resample_any(const ResamplePass& pass, int64_t outer, int64_t begin, int64_t end) {
-    const bool wide = is_summed_in_double(pass.in_dtype) || pass.out_dtype == DType::f64;
+    const bool wide = is_summed_in_double(pass.in_dtype, pass.out_dtype);
     with_type(pass.in_dtype, [&](auto sample) {
         using T = decltype(sample);
         const T* in = static_cast<const T*>(pass.in) + outer * pass.in_outer;

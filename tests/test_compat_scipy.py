@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -221,6 +222,79 @@ def test_four_axes(name):
     image = image_of((5, 4, 3, 6))
     argument = {"affine_transform": np.eye(4), "map_coordinates": points(image.shape, generator(name))}.get(name, 1.5)
     check(name, image, argument)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+@pytest.mark.parametrize("layout", ["big-endian", "unaligned", "reversed", "strided", "read-only"])
+def test_samples_wherever_they_lie(layout, order):
+    image = image_of(SHAPES[2], "float32")
+    if layout == "big-endian":
+        image = image.astype(">f4")
+    elif layout == "unaligned":
+        place = np.zeros(image.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(image.shape)
+        place[...] = image
+        image = place
+    elif layout == "read-only":
+        image.flags.writeable = False
+    else:
+        image = image[::-1].T if layout == "reversed" else image[::2, 1::3]
+    check("rotate", image, 17.0, order=order, mode="reflect")
+    check("map_coordinates", image, points(image.shape, generator(layout)), order=order, output=np.float64)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_large_integers(dtype):
+    """Mixed, they have the digits of float64, as in SciPy; copied, all of them."""
+    top = np.iinfo(dtype).max
+    image = np.array([top, top - 1, top // 2 + 1, 3, 2**53 + 1, 2**53 + 2], dtype)
+    for output in (dtype, "float64"):
+        options = {"order": 1, "mode": "nearest", "output": output}
+        expected = scipy.ndimage.shift(image, 0.25, **options)
+        if output == "float64":  # in C, what is too large for an integer may become any
+            np.testing.assert_array_equal(compat.shift(image, 0.25, **options), expected)
+        else:
+            np.testing.assert_array_equal(compat.shift(image, 0.25, **options)[3:], expected[3:])
+    np.testing.assert_array_equal(compat.shift(image, 1, order=0)[1:], image[:-1])
+
+
+MEBIBYTE = 2**20
+
+
+def peak_of(function, *arguments, **options):
+    """Return the result, and the most memory that arrays took beside it, in bytes."""
+    tracemalloc.start()
+    try:
+        result = function(*arguments, **options)
+        return result, tracemalloc.get_traced_memory()[1] - result.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", ["constant", "wrap"])
+@pytest.mark.parametrize("order", [0, 1])
+def test_a_look_up_touches_what_it_reads(order, mode):
+    _, peak = peak_of(compat.map_coordinates, np.zeros((8000, 8000), np.uint8), [[1.5], [2.5]], order=order, mode=mode)
+    assert peak < MEBIBYTE
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", ">f4"])
+@pytest.mark.parametrize("order", [0, 1, 3])
+def test_no_wider_copy_of_the_image(dtype, order):
+    """Above `order=1` there is one array of coefficients. What else there is does not grow with the image."""
+    image = np.zeros((1500, 1500), dtype)
+    allowed = 8 * MEBIBYTE + (8 * image.size if order > 1 else 0) + (image.nbytes if dtype == ">f4" else 0)
+    calls = {
+        "rotate": (20.0,),
+        "zoom": (0.7,),
+        "shift": (1.5,),
+        "affine_transform": ([[0.9, 0.1], [-0.2, 1.1]],),
+        "map_coordinates": (np.zeros((2, 900, 900), np.float32),),
+    }
+    for name, arguments in calls.items():
+        _, peak = peak_of(getattr(compat, name), image, *arguments, order=order)
+        assert peak < allowed, name
+    _, peak = peak_of(compat.rotate, image, 20.0, order=order, mode="grid-wrap", output=np.uint8)
+    assert peak < allowed
 
 
 CALLS = {

@@ -140,3 +140,23 @@ def test_more_elements_than_an_int32_counts():
     assert pb.sample(image, points).tolist() == [200, 75, 50, 25]
     corner = pb.warp(image, pb.Translation([46_339, 46_340]), (2, 2))
     assert corner.tolist() == [[100, 0], [0, 200]]
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "lanczos4"])
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "complex64"])
+@pytest.mark.parametrize("channel_axis", [None, -1])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_results_of_double_precision_are_summed_in_it(interpolation, dtype, channel_axis, library):
+    random = np.random.default_rng(0)
+    image = (200 * random.random((30, 31, 4) if channel_axis else (30, 31))).astype(dtype)
+    wide = np.complex128 if dtype == "complex64" else np.float64
+    coords = random.uniform(-2, 32, (400, 2))
+    options = {"interpolation": interpolation, "channel_axis": channel_axis}
+    wanted = pb.sample(image.astype(wide), coords, **options)
+    if library == "torch":
+        torch = pytest.importorskip("torch")
+        wide = getattr(torch, np.dtype(wide).name)
+        found = pb.sample(torch.tensor(image), torch.tensor(coords), dtype=wide, **options).numpy()
+    else:
+        found = pb.sample(image, coords, dtype=wide, **options)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)

@@ -71,7 +71,7 @@ class Operations(Protocol):
             Samples, or coefficients where the plan asks for a prefilter, which has then been applied.
         dtype : dtype, optional
             Of the result: that of `image` unless given. Values are rounded once, as :meth:`cast` does it; integers that
-            are copied and keep their dtype are the same to the last bit.
+            are copied and keep their dtype are the same to the last bit. Results of double precision are summed in it.
         out : array, optional
             Where to write the result, which is then `out`; as :meth:`Backend.check_out` lets it pass.
         """

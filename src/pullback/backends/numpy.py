@@ -6,7 +6,7 @@ The kernels know real numbers alone: a complex image is read twice, once for eac
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -257,17 +257,30 @@ def prefilter(image: Array, plan: Plan, adjoint: bool = False) -> Array:
         shift = np.asarray(finite_fill(plan), dtype).reshape(-1, *(1,) * plan.ndim)
     coefficients = np.subtract(image, shift, dtype=dtype, order="C", casting="unsafe") if np.any(shift) else image
     coefficients = np.array(coefficients, dtype, order="C", copy=coefficients is image)
-    for part in _components(coefficients):
+    filter_axes(coefficients, (0, 0, *plan.prefilter), (0, 0, *plan.border), adjoint)
+    if np.any(shift):
+        coefficients += shift
+    return coefficients
+
+
+def filter_axes(samples: Array, orders: Sequence[int], borders: Sequence[int], adjoint: bool = False) -> None:
+    """Turn samples, contiguous and real or complex, into spline coefficients where they lie.
+
+    Parameters
+    ----------
+    orders : sequence of int
+        The order of the spline, one an axis; 0 for those that stay as they are.
+    borders : sequence of int
+        Codes from :data:`BORDERS`, one an axis.
+    """
+    for part in _components(samples):
         lines = np.ascontiguousarray(part)
-        for axis, (order, border) in enumerate(zip(plan.prefilter, plan.border, strict=True), start=2):
+        for axis, (order, border) in enumerate(zip(orders, borders, strict=True)):
             if order and lines.size:
                 outer, inner = math.prod(lines.shape[:axis]), math.prod(lines.shape[axis + 1 :])
                 _native.solve(lines.reshape(outer, lines.shape[axis], inner), order, border, adjoint)
         if lines is not part:
             part[...] = lines
-    if np.any(shift):
-        coefficients += shift
-    return coefficients
 
 
 def _resample(image: Array, axis: int, first: Array, weight: Array, dtype: Any) -> Array:

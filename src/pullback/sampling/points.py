@@ -33,7 +33,8 @@ def sample(
     image : array_like or Tensor
         Samples, ``([N,] [C,] *spatial)`` with as many spatial axes `d` as there are coordinates a point (1 to 3);
         bool, any integer of 8 to 64 bits, float16, bfloat16, float32, float64, complex64 or complex128. Sums are
-        formed in float32; in float64 for float64, complex128 and integers of 32 bits and more.
+        formed in float32; in float64 for float64, complex128 and integers of 32 bits and more, and where the result
+        is to be of double precision.
     coords : array_like or Tensor, ``(..., d)``
         Positions in the order of the axes: (x), (y, x) or (z, y, x). For an image with a batch axis,
         ``(N or 1, ..., d)``. float32 or float64; other real dtypes are converted.

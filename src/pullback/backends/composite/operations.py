@@ -138,7 +138,10 @@ def pull(
 ) -> Tensor:
     """Return the values of `image` at the points of the lattice, ``(B, C, *lattice)``. Labels carry no gradients."""
     if dtype is not None and dtype != image.dtype:
-        return cast(pull(image.to(sum_dtype(image.dtype)), geometry, lattice, plan), dtype)
+        sums = sum_dtype(image.dtype)
+        if dtype in (torch.float64, torch.complex128):
+            sums = torch.promote_types(sums, torch.float64)
+        return cast(pull(image.to(sums), geometry, lattice, plan), dtype)
     if image.is_complex():
         return torch.complex(*(pull(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
     chooses = set(plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}

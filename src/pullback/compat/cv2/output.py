@@ -79,7 +79,7 @@ def _overlay(image: Array, read: Reader, out: Array, taps: Taps) -> None:
     """Write where the tap that a position belongs to, the nearest or the one to its left, is a sample."""
     is_inside = np.empty(out.shape[:2], np.bool_)
     nearest = Taps("nearest", "constant")
-    read(np.ones(image.shape[:2], np.bool_), is_inside, nearest, 0.0 if taps.interpolation == "nearest" else -0.5)
+    read(_ones(image, np.bool_), is_inside, nearest, 0.0 if taps.interpolation == "nearest" else -0.5)
     values = np.empty_like(out)
     read(image, values, replace(taps, border="reflect"), 0.0)
     np.copyto(out, values, where=is_inside.reshape(is_inside.shape + (1,) * (out.ndim - 2)))
@@ -90,7 +90,7 @@ def _blend(image: Array, read: Reader, out: Array, taps: Taps) -> None:
     dtype = np.result_type(image.dtype, np.float32)
     beyond = Taps(taps.interpolation, "constant")
     share = np.empty(out.shape[:2], dtype)
-    read(np.ones(image.shape[:2], dtype), share, beyond, 0.0)
+    read(_ones(image, dtype), share, beyond, 0.0)
     share = share.reshape(share.shape + (1,) * (out.ndim - 2))
     values = np.empty(out.shape, dtype)
     read(image, values, beyond, 0.0)
@@ -98,3 +98,8 @@ def _blend(image: Array, read: Reader, out: Array, taps: Taps) -> None:
     is_partial = np.broadcast_to(np.abs(1 - share) > 16 * np.finfo(dtype).eps, out.shape)
     np.add(values, (1 - share) * out, out=values, where=is_partial)
     out[...] = cast(values, out.dtype)
+
+
+def _ones(image: Array, dtype: np.typing.DTypeLike) -> Array:
+    """Return an image of ones of the size of another, which takes no memory."""
+    return np.broadcast_to(np.ones((), dtype), image.shape[:2])

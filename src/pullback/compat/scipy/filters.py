@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
+from pullback._plan import BORDERS
+from pullback.backends.numpy import filter_axes
 from pullback.compat.scipy.arguments import Array, array_of, mode_of, order_of, output_for
-from pullback.compat.scipy.reader import widened
-from pullback.sampling import prefilter as spline_coefficients
 
 
 def spline_filter1d(
@@ -63,10 +62,12 @@ def spline_filter1d(
     if not -image.ndim <= axis < image.ndim:
         raise np.exceptions.AxisError(axis, image.ndim)
     axis %= image.ndim
-    if image.size:
-        lines = widened(image).reshape(math.prod(image.shape[:axis]), image.shape[axis], -1)
-        coefficients = spline_coefficients(lines, (0, order, 0), rule.filtered, ndim=3)
-        _store(coefficients.reshape(image.shape), result)
+    wide = np.dtype(np.complex128 if image.dtype.kind == "c" else np.float64)
+    lines = result if result.dtype == wide and result.flags.c_contiguous else np.empty(image.shape, wide)
+    lines[...] = image
+    filter_axes(lines, [order if k == axis else 0 for k in range(image.ndim)], [BORDERS[rule.filtered]] * image.ndim)
+    if lines is not result:
+        _store(lines, result)
     return result
 
 

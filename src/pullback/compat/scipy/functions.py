@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from pullback.compat.scipy.arguments import (
     per_axis,
     plane_of,
 )
-from pullback.compat.scipy.reader import reader_of
+from pullback.compat.scipy.reader import Block, reader_of
 
 
 def map_coordinates(
@@ -99,9 +100,11 @@ def map_coordinates(
     result = output_for(output, image, coords.shape[1:])
     if coords.dtype.kind not in "biuf":
         raise RuntimeError("coordinate array data type not supported")
-    # Not in float32 even if they are: so are weights, and SciPy's are in float64.
-    points = np.ascontiguousarray(np.moveaxis(coords, 0, -1), dtype=np.float64)
-    reader_of(image, image.ndim, order, mode, cval, prefilter, result).at(points, result)
+    reader_of(image, image.ndim, order, mode, cval, prefilter, result).at(
+        # Not in float32 even if they are: so are weights, and SciPy's are in float64.
+        lambda block: np.ascontiguousarray(np.moveaxis(coords[(slice(None), *block)], 0, -1), dtype=np.float64),
+        result,
+    )
     return result
 
 
@@ -167,11 +170,16 @@ def geometric_transform(
     result = output_for(output, image, shape)
     reader = reader_of(image, image.ndim, order, mode, cval, prefilter, result)
     keywords = extra_keywords or {}
-    points = [mapping(index, *extra_arguments, **keywords) for index in np.ndindex(*result.shape)]
-    if not all(isinstance(point, tuple) and len(point) >= image.ndim for point in points):
-        raise TypeError(f"geometric_transform: `mapping` must return a tuple of {image.ndim} coordinates")
-    points = [point[: image.ndim] for point in points]
-    reader.at(np.array(points, dtype=np.float64).reshape(*result.shape, image.ndim), result)
+
+    def mapped(block: Block) -> Array:
+        indices = itertools.product(*(range(part.start, part.stop) for part in block))
+        points = [mapping(index, *extra_arguments, **keywords) for index in indices]
+        if not all(isinstance(point, tuple) and len(point) >= image.ndim for point in points):
+            raise TypeError(f"geometric_transform: `mapping` must return a tuple of {image.ndim} coordinates")
+        shape = (*(part.stop - part.start for part in block), image.ndim)
+        return np.array([point[: image.ndim] for point in points], dtype=np.float64).reshape(shape)
+
+    reader.at(mapped, result)
     return result
 
 

@@ -1,21 +1,33 @@
-"""Samples or spline coefficients, and how they are read: through an affine map where that gives SciPy's numbers."""
+"""Samples or spline coefficients, and how they are read: through an affine map where that gives SciPy's numbers.
+
+The samples stay in the memory and the dtype that they are in, and sums of them are formed in double precision, as in
+SciPy. Where coordinates or values in double precision are needed on the way, they are of a block of the output at a
+time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from pullback._plan import BORDERS
+from pullback.backends.numpy import filter_axes, sum_dtype
 from pullback.compat.scipy.arguments import MODES, Array, fill_of, mode_of
-from pullback.sampling import prefilter as spline_coefficients
 from pullback.sampling import sample
 from pullback.transforms import Affine
 from pullback.warping import warp
 
+# A part of the output: a slice of each axis.
+Block = tuple[slice, ...]
+
 # Samples added on each side before the filter, where a mode has no exact start for the recursion.
 _PADDING = 12
+# As many points of the output have coordinates and values in double precision in memory.
+_BLOCK = 1 << 17
 # Two ways to compute a coordinate differ by less than this, absolutely in float32, and per sample of a side in float64.
 _ROUNDING_SINGLE = 4e-5
 _ROUNDING_DOUBLE = 1e-10
@@ -32,6 +44,8 @@ class Reader:
         The spatial shape of the samples, without padding.
     padding : int
         How many samples were added on each side.
+    in_single : bool
+        Whether single precision will do for the sums.
     """
 
     image: Array
@@ -40,6 +54,7 @@ class Reader:
     order: int
     mode: str
     fill: complex
+    in_single: bool = False
 
     @property
     def _folds(self) -> bool:
@@ -60,40 +75,82 @@ class Reader:
             "channel_axis": 0 if self.image.ndim > len(self.sides) else None,
         }
 
-    def at(self, coords: Array, output: Array) -> None:
-        """Read at coordinates (..., d)."""
-        if self._folds:
-            coords = coords.astype(np.float64)
-            with np.errstate(invalid="ignore"):
-                for axis, side in enumerate(self.sides):
-                    coords[..., axis] = _fold(coords[..., axis], side, self.mode)
-        elif self.padding:
-            coords = coords + np.float64(self.padding)
-        _write(output, self.image, lambda **target: sample(self.image, coords, **self._options(), **target))
+    def at(self, coords: Callable[[Block], Array], output: Array) -> None:
+        """Read at the coordinates, (..., d), that `coords` returns for a block of the output."""
+
+        def read(block: Block, **target: Any) -> Array:
+            return sample(self.image, self._placed(coords(block)), **self._options(), **target)  # type: ignore[no-any-return]
+
+        self._write(read, output, blocks_of(self._lattice(output)))
+
+    def _placed(self, coords: Array) -> Array:
+        """Return coordinates on the samples that are there."""
+        if not self._folds:
+            return coords + np.float64(self.padding) if self.padding else coords
+        coords = np.array(coords, np.float64)
+        with np.errstate(invalid="ignore"):
+            for axis, side in enumerate(self.sides):
+                coords[..., axis] = _fold(coords[..., axis], side, self.mode)
+        return coords
 
     def through(self, matrix: Array, offset: Array, output: Array) -> None:
         """Read at ``matrix @ index + offset`` for each index of the output."""
-        shape = output.shape[output.ndim - matrix.shape[1] :]
+        shape = self._lattice(output)
         square = matrix.shape[0] == matrix.shape[1]
         if square and self._allows(matrix, offset, shape) and not self._grazes(matrix, offset, shape):
-            self._warp(matrix, offset, shape, output)
+            self._warp(matrix, offset, output)
         else:
-            self.at(_affine_coordinates(matrix, offset, shape), output)
+            self.at(lambda block: _affine_coordinates(matrix, offset, block), output)
 
     def along(self, axes: Sequence[Array], scale: Array, offset: Array, output: Array) -> None:
         """Read on a grid: `axes` holds the coordinates on each axis, ``scale * index + offset`` but for rounding."""
-        matrix, shape = np.diag(scale), tuple(map(len, axes))
-        allowed = self._allows(matrix, offset, shape)
+        allowed = self._allows(np.diag(scale), offset, self._lattice(output))
         if allowed and self._is_smooth(axes, scale, offset):
-            self._warp(matrix, offset, shape, output)
-        elif allowed and self.image.dtype == np.float32:
-            replace(self, image=widened(self.image)).along(axes, scale, offset, output)
+            self._warp(np.diag(scale), offset, output)
+        elif allowed and self.in_single:
+            replace(self, in_single=False).along(axes, scale, offset, output)
         else:
-            self.at(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1), output)
+            self.at(lambda block: _grid(axes, block), output)
 
-    def _warp(self, matrix: Array, offset: Array, shape: tuple[int, ...], output: Array) -> None:
-        affine = Affine(np.column_stack([matrix, offset + self.padding]))
-        _write(output, self.image, lambda **target: warp(self.image, affine, shape, **self._options(), **target))
+    def _warp(self, matrix: Array, offset: Array, output: Array) -> None:
+        def read(block: Block, **target: Any) -> Array:
+            start, shape = [part.start for part in block], tuple(part.stop - part.start for part in block)
+            affine = Affine(np.column_stack([matrix, matrix @ start + offset + self.padding]))
+            return warp(self.image, affine, shape, **self._options(), **target)  # type: ignore[no-any-return]
+
+        shape = self._lattice(output)
+        whole = tuple(slice(0, side) for side in shape)
+        self._write(read, output, [whole] if self._writes_to(output) else blocks_of(shape))
+
+    def _lattice(self, output: Array) -> tuple[int, ...]:
+        """Return the shape of an output, without channels."""
+        return output.shape[self.image.ndim - len(self.sides) :]
+
+    def _copies(self, output: Array) -> bool:
+        """Whether integers are copied as they are."""
+        return self.order == 0 and self.image.dtype.kind in "biu" and output.dtype.kind in "biu"
+
+    def _writes_to(self, output: Array) -> bool:
+        """Whether values can be read into an output, summed in the precision that is asked for and rounded right."""
+        dtype = output.dtype
+        if not (dtype.isnative and output.flags.aligned):
+            return False
+        in_double = sum_dtype(self.image.dtype) in (np.float64, np.complex128)
+        if dtype.kind in "biu":
+            return self._copies(output) and in_double and dtype.kind != "b"
+        return in_double or self.in_single or dtype in (np.float64, np.complex128)
+
+    def _write(self, read: Callable[..., Array], output: Array, blocks: Iterator[Block] | list[Block]) -> None:
+        """Put what `read` returns for some blocks, given a dtype or an array for it, into `output` as SciPy does."""
+        wide = np.complex128 if self.image.dtype.kind == "c" else np.float64
+        for block in blocks:
+            part: Array = output[(..., *block)]  # type: ignore[arg-type]
+            if self._writes_to(output):
+                read(block, out=part)
+            elif output.dtype.kind in "fc":
+                part[...] = read(block, dtype=np.float32 if self.in_single else wide)
+            else:
+                part[...] = _round(read(block, dtype=wide), output.dtype)
 
     def _allows(self, matrix: Array, offset: Array, shape: tuple[int, ...]) -> bool:
         """Whether no point needs folding, so that the coordinates are affine in the index."""
@@ -106,7 +163,7 @@ class Reader:
         return bool((first >= 0).all() and (last <= np.array(self.sides) - 1).all())
 
     def _rounding(self, side: int) -> float:
-        return _ROUNDING_SINGLE if self.image.dtype == np.float32 else _ROUNDING_DOUBLE * side
+        return _ROUNDING_SINGLE if self.in_single else _ROUNDING_DOUBLE * side
 
     def _is_smooth(self, axes: Sequence[Array], scale: Array, offset: Array) -> bool:
         """Whether the rounding of coordinates cannot tell: no point of a grid lies where values jump."""
@@ -116,7 +173,7 @@ class Reader:
             jumps = [axis - np.round(axis - 0.5) - 0.5] if self.order == 0 else []
             if self.mode in ("constant", "wrap"):
                 jumps += [axis, axis - (side - 1)]
-            exact = self.image.dtype != np.float32 and np.array_equal(axis, a * np.arange(len(axis)) + b)
+            exact = not self.in_single and np.array_equal(axis, a * np.arange(len(axis)) + b)
             if not exact and any((np.abs(jump) < self._rounding(side)).any() for jump in jumps):
                 return False
         return True
@@ -125,7 +182,7 @@ class Reader:
         """Whether points may lie on an edge beyond which the image ends, so that rounding can tell."""
         if self.mode != "constant" or (_is_dyadic(matrix) and _is_dyadic(offset)):
             return False
-        starts = _affine_coordinates(matrix[:, :-1], offset, shape[:-1])
+        starts = _affine_coordinates(matrix[:, :-1], offset, tuple(slice(0, side) for side in shape[:-1]))
         for axis, side in enumerate(self.sides):
             step = matrix[axis, -1]
             for edge in (0, side - 1):
@@ -147,31 +204,40 @@ def reader_of(image: Array, ndim: int, order: int, mode: str, cval: Any, prefilt
     rule = mode_of(mode)
     fill = fill_of(cval, image.dtype)
     sides = image.shape[image.ndim - ndim :]
-    if order == 0 and image.dtype.kind in "biu" and (output.dtype != bool or image.dtype == bool):
-        # Copied as they are, at coordinates in float64, which they would not be for narrower integers.
-        samples = image.astype(np.int32) if image.dtype.itemsize < 4 else image
-        if output.dtype.kind in "biu":
-            fill = int(_round(np.array([fill], dtype=np.float64), output.dtype)[0])
-        return Reader(samples, sides, 0, order, mode, fill)
-    if order == 1 and image.dtype == output.dtype == np.float32:
-        return Reader(image, sides, 0, order, mode, fill)
-    if order < 2 or not prefilter or not image.size:
-        return Reader(widened(image), sides, 0, order, mode, fill)
-    padding = 0
+    if order > 1 and prefilter and image.size:
+        padding = _PADDING if rule.pad else 0
+        return Reader(_coefficients(image, ndim, order, mode, cval), sides, padding, order, mode, fill)
+    if not (image.dtype.isnative and image.flags.aligned) or np.may_share_memory(image, output):
+        image = image.astype(image.dtype.newbyteorder("="))
+    if order == 0 and image.dtype.kind in "biu" and output.dtype.kind in "iu":
+        fill = int(_round(np.array([fill], dtype=np.float64), output.dtype)[0])
+    in_single = order == 1 and image.dtype == output.dtype == np.float32
+    return Reader(image, sides, 0, order, mode, fill, in_single)
+
+
+def _coefficients(image: Array, ndim: int, order: int, mode: str, cval: Any) -> Array:
+    """Return the spline coefficients of an image that goes on as a mode has it."""
+    rule, before = MODES[mode], image.ndim - ndim
     if rule.pad:
-        padding = _PADDING
-        width = [(0, 0)] * (image.ndim - ndim) + [(padding, padding)] * ndim
+        width = [(0, 0)] * before + [(_PADDING, _PADDING)] * ndim
         values = {"constant_values": cval} if rule.pad == "constant" else {}
         image = np.pad(image, width, mode=rule.pad, **values)  # type: ignore[call-overload]
-    channels = 0 if image.ndim > ndim else None
-    samples = spline_coefficients(widened(image), order, rule.filtered, ndim=ndim, channel_axis=channels)
-    return Reader(samples, sides, padding, order, mode, fill)
+    coefficients = np.array(image, np.complex128 if image.dtype.kind == "c" else np.float64, order="C")
+    filter_axes(coefficients, (0,) * before + (order,) * ndim, (BORDERS[rule.filtered],) * image.ndim)
+    return coefficients
 
 
-def widened(image: Array) -> Array:
-    """Return the samples in double precision, which SciPy forms all sums in."""
-    wide: Array = image.astype(np.complex128 if image.dtype.kind == "c" else np.float64, copy=False)
-    return wide
+def blocks_of(shape: tuple[int, ...]) -> Iterator[Block]:
+    """Yield the parts of an output that are computed at a time, in order: rows, and rows of rows."""
+    if 0 in shape:
+        return
+    axis = next(axis for axis in range(len(shape)) if math.prod(shape[axis + 1 :]) <= _BLOCK)
+    step = max(_BLOCK // math.prod(shape[axis + 1 :]), 1)
+    rest = tuple(slice(0, side) for side in shape[axis + 1 :])
+    for index in np.ndindex(shape[:axis]):
+        before = tuple(slice(i, i + 1) for i in index)
+        for start in range(0, shape[axis], step):
+            yield (*before, slice(start, min(start + step, shape[axis])), *rest)
 
 
 def _fold(x: Array, side: int, mode: str) -> Array:
@@ -193,24 +259,19 @@ def _fold(x: Array, side: int, mode: str) -> Array:
     return np.where(below, early, np.where(above, late, x))
 
 
-def _affine_coordinates(matrix: Array, offset: Array, shape: tuple[int, ...]) -> Array:
-    """Return ``matrix @ index + offset``, (*shape, d), summed in SciPy's order."""
-    coords = np.empty((*shape, len(matrix)))
+def _affine_coordinates(matrix: Array, offset: Array, block: Block) -> Array:
+    """Return ``matrix @ index + offset``, (*shape, d), for the indices of a block, summed in SciPy's order."""
+    coords = np.empty((*(part.stop - part.start for part in block), len(matrix)))
     coords[...] = offset
-    for e, index in enumerate(np.ogrid[tuple(slice(n) for n in shape)]):
+    for e, index in enumerate(np.ogrid[block]):
         coords += index[..., None] * matrix[:, e]
     return coords
 
 
-def _write(output: Array, image: Array, read: Callable[..., Array]) -> None:
-    """Put what `read` returns, given a dtype or an array for it, into `output` as SciPy does."""
-    copies = output.dtype.kind in "biu" and image.dtype.kind in "biu"
-    if (output.dtype.kind in "fc" or copies) and output.dtype.isnative and not np.may_share_memory(output, image):
-        read(out=output)
-    elif copies or output.dtype.kind in "fc":
-        output[...] = read(dtype=output.dtype.newbyteorder("="))
-    else:
-        output[...] = _round(read(dtype=np.float64), output.dtype)
+def _grid(axes: Sequence[Array], block: Block) -> Array:
+    """Return the coordinates of a block of a grid, (*shape, d)."""
+    parts = (axis[part] for axis, part in zip(axes, block, strict=True))
+    return np.stack(np.meshgrid(*parts, indexing="ij"), axis=-1)
 
 
 def _round(values: Array, dtype: np.dtype[Any]) -> Array:
