@@ -56,6 +56,11 @@ FILLS = [
     (partial(sample, IMAGE, COORDS, fill=None), TypeError, "sample: `fill` must be a number"),
     (partial(sample, COLOURS, COORDS, fill=[1, 2]), ValueError, "`fill` has 2 entries but the image has 3 channels"),
     (partial(sample, np.ones((0, 8, 9)), COORDS, fill=[]), ValueError, "`fill` has 0 entries"),
+    (
+        partial(sample, TENSOR, POINTS, fill=torch.tensor([0.5], requires_grad=True)),
+        TypeError,
+        r"sample: `fill` requires a gradient, .* use fill=0 and return_weight=True, .*; give fill.detach\(\)",
+    ),
     (partial(sample, IMAGE, COORDS, fill=1j), TypeError, "`fill` is 1j but the image is of dtype float64; give real"),
     (partial(sample, TENSOR, POINTS, fill=[1j]), TypeError, r"`fill` is \[1j\] but the image is of dtype float32"),
     (partial(splat, VALUES, COORDS, (8, 9), normalize=True, fill=1j), TypeError, "splat: `fill` is 1j"),

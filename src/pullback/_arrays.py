@@ -33,16 +33,33 @@ def is_masked(value: object) -> bool:
     return masked is not None and isinstance(value, masked)
 
 
-def can_be_looked_at(array: Array) -> bool:
-    """Say whether the values of an array can be read now: of tensors, none that are traced, mapped or elsewhere."""
+def has_values(array: Array) -> bool:
+    """Say whether there is something to read in an array now: not in tensors that are traced or mapped."""
     if is_tracing() or not is_tensor(array):
         return not is_tracing()
     torch = sys.modules["torch"]
     plain = type(array) in (torch.Tensor, torch.nn.Parameter) and not torch._C._functorch.is_functorch_wrapped_tensor(
         array
     )
-    is_seen = torch._C._len_torch_dispatch_stack() > 0  # by make_fx, fake tensors and their like
-    return plain and array.device.type == "cpu" and not (is_seen or torch.compiler.is_exporting())
+    return plain and not array.is_meta and not torch.compiler.is_exporting()
+
+
+def can_be_looked_at(array: Array) -> bool:
+    """Say whether a check may read the values of an array: where nothing watches, and no device is waited for."""
+    if not has_values(array) or not is_tensor(array):
+        return has_values(array)
+    is_seen = sys.modules["torch"]._C._len_torch_dispatch_stack() > 0  # by make_fx, fake tensors and their like
+    return array.device.type == "cpu" and not is_seen
+
+
+def is_constant(array: Array) -> bool:
+    """Say whether an array is no more than its values, to which no derivative leads back."""
+    if not has_values(array) or not is_tensor(array):
+        return has_values(array)
+    torch = sys.modules["torch"]
+    has_graph = array.requires_grad and torch.is_grad_enabled()
+    forward = torch.autograd.forward_ad
+    return not (has_graph or (forward._current_level >= 0 and forward.unpack_dual(array).tangent is not None))
 
 
 def namespace(array: Array) -> Any:
@@ -179,8 +196,23 @@ def own(array: Array) -> Array:
 
 
 def detached(value: Array) -> Array:
-    """Return a tensor as a float64 array without its graph, and what is no tensor as it is."""
-    return value.detach().cpu().double().numpy() if is_tensor(value) else value
+    """Return a tensor as a float64 array without its graph, and what is no tensor as it is.
+
+    Raises
+    ------
+    TypeError
+        If the tensor stands for values that are not known now.
+    """
+    if not is_tensor(value):
+        return value
+    if not has_values(value):
+        raise TypeError(
+            "the values of a tensor are needed, and under torch.compile, torch.export, torch.func or with fake tensors "
+            "there are none; compute this outside of them"
+        )
+    # Inside torch.func even a constant would come back wrapped.
+    with sys.modules["torch"]._C._DisableFuncTorch():
+        return value.detach().cpu().double().numpy()
 
 
 def like(array: Any, image: Any, dtype: Any = None) -> Any:
@@ -188,3 +220,13 @@ def like(array: Any, image: Any, dtype: Any = None) -> Any:
     if namespace(image) is np:
         return np.asarray(array, dtype)
     return namespace(image).as_tensor(array, dtype=dtype, device=image.device)
+
+
+def alike(array: Array, other: Array) -> Array:
+    """Return an array as a tensor of the dtype and on the device of `other`, if that is one."""
+    return like(array, other, other.dtype) if is_tensor(other) else array
+
+
+def wide(array: Array) -> Array:
+    """Return real numbers in float64."""
+    return array.double() if is_tensor(array) else array.astype(np.float64, copy=False)

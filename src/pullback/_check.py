@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pullback import _plan
-from pullback._arrays import can_be_looked_at, is_masked
+from pullback._arrays import can_be_looked_at, has_values, is_constant, is_masked, is_tensor
 from pullback._cache import is_tracing
 from pullback._dtypes import kind_of, name_of
 from pullback._layout import Layout
@@ -126,6 +126,13 @@ def interpolations(function: str, value: Any, ndim: int, dtype: Any) -> tuple[An
     return spread
 
 
+def without_gradient(function: str, reason: str, **values: Any) -> None:
+    """Refuse tensors that ask for a gradient where there is none."""
+    for name, value in values.items():
+        if is_tensor(value) and has_values(value) and not is_constant(value):
+            raise TypeError(f"{function}: `{name}` requires a gradient, but {reason}; give {name}.detach()")
+
+
 def mixing(function: str, plan: _plan.Plan, argument: str) -> None:
     """Refuse labels, which are chosen and not mixed, where a function or an argument needs weights."""
     if _plan.INTERPOLATIONS["label"] in plan.interpolation:
@@ -163,11 +170,17 @@ def fill_values(function: str, fill: Any, channels: int, dtype: Any) -> tuple[co
     if isinstance(fill, Real):
         return (float(fill),)
     try:
-        each = (fill,) if isinstance(fill, Complex) else tuple(fill)
+        each = (fill,) if isinstance(fill, Complex) or getattr(fill, "ndim", 1) == 0 else tuple(fill)
         # Equal numbers of different types would share a cached plan.
         values = tuple(_plain(complex(value)) for value in each)
     except (TypeError, ValueError):
         raise TypeError(f"{function}: `fill` must be a number or one number a channel, got {fill!r}") from None
+    for value in each:
+        without_gradient(
+            function,
+            "values carry none to it: use fill=0 and return_weight=True, and add fill * (1 - weight)",
+            fill=value,
+        )
     if len(values) not in (1, channels) or not values:
         raise ValueError(
             f"{function}: `fill` has {len(values)} entries but the image has {channels} channels; "

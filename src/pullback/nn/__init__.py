@@ -6,6 +6,7 @@ arXiv 1506.02025.
 
 from pullback.nn.families import FAMILIES, Family, diffeomorphic, free_form, thin_plate_spline
 from pullback.nn.heads import TransformHead
+from pullback.nn.learnable import LearnableTransform
 from pullback.nn.localization import (
     ConvLocalization,
     FullyConnectedLocalization,
@@ -29,6 +30,7 @@ __all__ = [
     "ConvLocalization",
     "Family",
     "FullyConnectedLocalization",
+    "LearnableTransform",
     "Localization",
     "SpatialSoftmaxLocalization",
     "SpatialTransformer",

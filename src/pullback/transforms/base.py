@@ -24,6 +24,9 @@ class Transform(Stored, Parametrised):
     and its autograd graph. One leading axis of that array, if there is one, is a batch of transforms. The families are
     classes of their own; what is said here is true of them all.
 
+    A transform is no `torch.nn.Module`: one that is set as an attribute of a module brings no parameters with it.
+    :class:`pullback.nn.LearnableTransform` does.
+
     Attributes
     ----------
     parameters : ndarray or Tensor

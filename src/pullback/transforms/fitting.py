@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from pullback._arrays import as_arrays, detached, is_tensor, namespace
+from pullback._arrays import as_arrays, is_tensor, namespace, spread
 from pullback._plan import MAX_NDIM
 from pullback.transforms.points import check_batch
 
@@ -96,6 +96,7 @@ class Fitted:
 
         @classmethod
         def from_parameters(cls, parameters: Any) -> Self: ...  # noqa: D102
+        def __call__(self, points: Any) -> Any: ...  # noqa: D102
 
     @classmethod
     def fit(cls, source: Any, target: Any, weights: Any = None) -> Self:
@@ -115,7 +116,7 @@ class Fitted:
         -------
         Transform
             One, or a batch of N, on arrays of the kind of the arguments. Tensors are computed with in float64 on the
-            CPU, and the result carries no gradient to them.
+            CPU, and the result carries gradients to them: those of the equation that it solves.
 
         Raises
         ------
@@ -152,12 +153,25 @@ class Fitted:
         Euclidean(rotation=-1.5708, translation=[9, 0])
         """
         name = f"{cls.__name__}.fit"
-        pairs, like = _pairs(name, source, target, weights)
-        parameters = cls._fitted(pairs)
-        parameters = parameters if pairs.batched else parameters[0]
-        if is_tensor(like):
-            parameters = namespace(like).tensor(parameters, dtype=like.dtype, device=like.device)
-        return cls.from_parameters(parameters)
+        source, target, weights, batched = _together(name, source, target, weights)
+        precision = float(namespace(source).finfo(source.dtype).eps)
+
+        def solve(source: Array, target: Array, weights: Array) -> Array:
+            return cls._fitted(_pairs(name, source, target, weights, precision, batched))
+
+        if is_tensor(source):
+            import pullback.transforms.implicit as implicit
+
+            parameters = implicit.fitted(solve, cls._misfit, source, target, weights)
+        else:
+            parameters = solve(source, target, weights)
+        return cls.from_parameters(parameters if batched else parameters[0])
+
+    @classmethod
+    def _misfit(cls, parameters: Any, source: Any, target: Any, weight: Any) -> Any:
+        """Return what is least at the best parameters for a set of pairs."""
+        mapped: Any = cls.from_parameters(parameters)(source)
+        return (weight[:, None] * (mapped - target) ** 2).sum()
 
     @staticmethod
     def _fitted(pairs: Pairs) -> Array:
@@ -354,43 +368,48 @@ def _slopes(matrix: Array, source: Array, root: Array) -> Array:
     return slopes.reshape(-1, size * size)
 
 
-def _pairs(name: str, source: Any, target: Any, weights: Any) -> tuple[Pairs, Any]:
-    """Return checked pairs, and an array of the kind that the result is to be."""
+def _together(name: str, source: Any, target: Any, weights: Any) -> tuple[Any, Any, Any, bool]:
+    """Return points, (B, K, d), and weights, (B, K), on arrays of one kind, and whether there are several sets."""
     given = {"source": source, "target": target} | ({} if weights is None else {"weights": weights})
     arrays = dict(zip(given, as_arrays(name, **given), strict=True))
-    like = arrays["source"]
-    points = {key: detached(array) for key, array in arrays.items()}
-    _check_shapes(name, points)
-    if 0 in points["source"].shape[-2:]:
-        raise ValueError(f"{name}: `source` has shape {points['source'].shape}, so there are no points; give some")
-    for key, array in points.items():
+    _check_shapes(name, arrays)
+    source, target = arrays["source"], arrays["target"]
+    if 0 in source.shape[-2:]:
+        raise ValueError(f"{name}: `source` has shape {tuple(source.shape)}, so there are no points; give some")
+    weights = arrays.get("weights", namespace(source).ones_like(source[..., 0]))
+    batch = check_batch(name, 2, source=source, target=target, weights=weights[..., None])
+    sets = batch or (1,)
+    parts = (source, target, weights[..., None])
+    source, target, weights = (spread(part, (*sets, *part.shape[-2:])) for part in parts)
+    return source, target, weights[..., 0], bool(batch)
+
+
+def _pairs(name: str, source: Array, target: Array, weights: Array, precision: float, batched: bool) -> Pairs:
+    """Return pairs of points whose values have been checked."""
+    for key, array in (("source", source), ("target", target), ("weights", weights)):
         if not np.isfinite(array).all():
             raise ValueError(f"{name}: `{key}` has numbers that are not finite; leave those pairs out")
-    weight = points.get("weights", np.ones(points["source"].shape[-2]))
-    if (weight < 0).any() or (weight.sum(-1) == 0).any():
+    if (weights < 0).any() or (weights.sum(-1) == 0).any():
         raise ValueError(f"{name}: `weights` are negative, or all zero; give positive ones, and 0 to leave a pair out")
-    batch = check_batch(name, 2, source=points["source"], target=points["target"], weights=weight[..., None])
-    count, ndim = points["source"].shape[-2:]
-    weight = np.broadcast_to(weight / weight.sum(-1, keepdims=True), (*(batch or (1,)), count))
-    source, target = (np.broadcast_to(points[key], (*(batch or (1,)), count, ndim)) for key in ("source", "target"))
-    precision = float(namespace(like).finfo(like.dtype).eps)
-    return Pairs(name, source, target, weight, precision, bool(batch)), like
+    return Pairs(name, source, target, weights / weights.sum(-1, keepdims=True), precision, batched)
 
 
-def _check_shapes(name: str, points: dict[str, Array]) -> None:
+def _check_shapes(name: str, points: dict[str, Any]) -> None:
     source, target = points["source"], points["target"]
     for key, array in (("source", source), ("target", target)):
         if array.ndim not in (2, 3) or not 1 <= array.shape[-1] <= MAX_NDIM:
             raise ValueError(
-                f"{name}: `{key}` has shape {array.shape}; give (K, d) or (N, K, d), K points with d of 1, 2 or 3"
+                f"{name}: `{key}` has shape {tuple(array.shape)}; give (K, d) or (N, K, d), K points with d of 1, 2 or "
+                "3"
             )
     if source.shape[-2:] != target.shape[-2:]:
         raise ValueError(
-            f"{name}: `source` has shape {source.shape} and `target` {target.shape}; give as many points of each"
+            f"{name}: `source` has shape {tuple(source.shape)} and `target` {tuple(target.shape)}; give as many points "
+            "of each"
         )
     weights = points.get("weights")
     if weights is not None and (weights.ndim not in (1, 2) or weights.shape[-1] != source.shape[-2]):
         raise ValueError(
-            f"{name}: `weights` has shape {weights.shape} but there are {source.shape[-2]} pairs; give "
+            f"{name}: `weights` has shape {tuple(weights.shape)} but there are {source.shape[-2]} pairs; give "
             f"({source.shape[-2]},) or (N, {source.shape[-2]})"
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, detached
+from pullback._arrays import Array, alike, as_arrays, detached, has_values, is_tensor, namespace, wide
 from pullback.transforms.deformation import check_extent
 from pullback.transforms.displacement import Displacement
 from pullback.transforms.field import LatticeField
@@ -89,9 +89,9 @@ class FreeForm(LatticeField):
 
         Parameters
         ----------
-        source : array_like, shape (K, d)
+        source : array_like or Tensor, shape (K, d)
             Points of the output.
-        target : array_like, shape (K, d) or (N, K, d)
+        target : array_like or Tensor, shape (K, d) or (N, K, d)
             The points of the input that they are read from.
         shape : sequence of int
             The output that the deformation spans.
@@ -105,7 +105,7 @@ class FreeForm(LatticeField):
         Returns
         -------
         FreeForm
-            One, or a batch of N, on NumPy arrays.
+            One, or a batch of N, on arrays of the kind of the points. Tensors carry gradients to them.
 
         Raises
         ------
@@ -122,8 +122,8 @@ class FreeForm(LatticeField):
                   + \lambda \sum_{a, b} |\Delta_a \Delta_b c|^2.
 
         The second term alone decides far from all points, and costs nothing where the displacement is affine. Where
-        the points leave even an affine map open, the coefficients are the smallest ones. With a small weight, the
-        pairs are met as nearly as the lattice is fine enough to meet them.
+        the points leave even an affine map open, the coefficients are the smallest ones, and gradients leave that part
+        as it is. With a small weight, the pairs are met as nearly as the lattice is fine enough to meet them.
 
         Examples
         --------
@@ -140,12 +140,14 @@ class FreeForm(LatticeField):
         control = _control(name, control, source.shape[-1])
         if not 0 < smoothing < math.inf:
             raise ValueError(f"{name}: `smoothing` is {smoothing!r}; give a positive number")
-        blank = cls.identity(control)
-        shape, frame = check_extent(name, blank.ndim, shape, frame)
-        cells = (np.array(control) - 3) / np.maximum(shape, 1)
-        at = (lattice_index(source, shape, frame) + 0.5) * cells + 1
-        coefficients = _least_squares(_weights(at, control), target - source, control, smoothing)
-        return cls(coefficients.reshape(*target.shape[:-2], *control, len(control)))
+        shape, frame = check_extent(name, len(control), shape, frame)
+        # Least squares lose half of all digits.
+        places, moves = (wide(each) for each in (source, target - source))
+        index = lattice_index(places, shape, frame)
+        cells = alike(np.array([(count - 3) / max(n, 1) for count, n in zip(control, shape, strict=True)]), index)
+        coefficients = _least_squares(_weights((index + 0.5) * cells + 1, control), moves, control, smoothing)
+        coefficients = coefficients.reshape(*target.shape[:-2], *control, len(control))
+        return cls(alike(coefficients, target))
 
     def inverse(self) -> NoReturn:
         """Raise, for there is no closed form; see :meth:`pullback.Transform.inverse`.
@@ -206,17 +208,17 @@ class FreeForm(LatticeField):
         return f"lattice={self.shape}"
 
 
-def _pairs(function: str, source: Array, target: Array) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    source, target = (detached(value) for value in (source, target))
+def _pairs(function: str, source: Array, target: Array) -> tuple[Array, Array]:
     source, target = as_arrays(function, source=source, target=target)
     if source.ndim != 2 or not 1 <= source.shape[-1] <= 3 or not len(source):
-        raise ValueError(f"{function}: `source` has shape {source.shape}; give (K, d) with d of 1, 2 or 3")
+        raise ValueError(f"{function}: `source` has shape {tuple(source.shape)}; give (K, d) with d of 1, 2 or 3")
     if target.ndim not in (2, 3) or target.shape[-2:] != source.shape:
         raise ValueError(
-            f"{function}: `target` has shape {target.shape} but `source` has {source.shape}; give that, or (N, K, d)"
+            f"{function}: `target` has shape {tuple(target.shape)} but `source` has {tuple(source.shape)}; give that, "
+            "or (N, K, d)"
         )
     for argument, value in (("source", source), ("target", target)):
-        if not np.isfinite(value).all():
+        if has_values(value) and not np.isfinite(detached(value)).all():
             raise ValueError(f"{function}: `{argument}` holds values that are not finite; leave those points out")
     return source, target
 
@@ -231,11 +233,11 @@ def _control(function: str, control: Sequence[int], ndim: int) -> tuple[int, ...
     return control
 
 
-def _weights(at: np.ndarray[Any, Any], control: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def _weights(at: Array, control: tuple[int, ...]) -> Array:
     """Return the weight of each control point in the vector at each place on the control lattice, (K, points)."""
-    weights = np.ones((len(at), 1))
+    weights = namespace(at).ones_like(at[:, :1])
     for axis, count in enumerate(control):
-        own = pull_at(np.eye(count), at[:, axis, None], FreeForm._interpolation).values()
+        own = pull_at(alike(np.eye(count), at), at[:, axis, None], FreeForm._interpolation).values()
         weights = (weights[:, :, None] * own[:, None, :]).reshape(len(at), -1)
     return weights
 
@@ -255,24 +257,27 @@ def _roughness(control: tuple[int, ...]) -> np.ndarray[Any, Any]:
     return total
 
 
-def _least_squares(
-    weights: np.ndarray[Any, Any], values: np.ndarray[Any, Any], control: tuple[int, ...], smoothing: float
-) -> Array:
+def _least_squares(weights: Array, values: Array, control: tuple[int, ...], smoothing: float) -> Array:
     """Return the coefficients of `values`, ``(..., K, d)``, refined because the weights lose half of all digits."""
-    roughness = _roughness(control)
-    solve = np.linalg.inv(weights.T @ weights + smoothing * roughness + _undetermined(weights, control))
-    coefficients = np.zeros((*values.shape[:-2], len(roughness), values.shape[-1]))
-    for _ in range(4):
+    roughness = alike(_roughness(control), weights)
+    normal = weights.T @ weights + smoothing * roughness + _undetermined(weights, control)
+    solve = namespace(weights).linalg.inv(normal)
+    coefficients = solve @ (weights.T @ values)
+    for _ in range(3):
         rest = weights.T @ (values - weights @ coefficients) - smoothing * (roughness @ coefficients)
         coefficients = coefficients + solve @ rest
     return coefficients
 
 
-def _undetermined(weights: np.ndarray[Any, Any], control: tuple[int, ...]) -> Array:
+def _undetermined(weights: Array, control: tuple[int, ...]) -> Array:
     """Return the projection onto the affine maps that neither the points nor their roughness determine."""
+    xp = namespace(weights)
     places = points_like(np.empty(0), tuple(control), "index").reshape(-1, len(control))
     affine, _ = np.linalg.qr(np.concatenate([np.ones((len(places), 1)), places], -1))
-    _, seen, directions = np.linalg.svd(weights @ affine)
-    rank = int((seen > 1e-6 * seen[0]).sum())
-    open_maps = affine @ directions[rank:].T
+    affine = alike(affine, weights)
+    seen_maps = (weights.detach() if is_tensor(weights) else weights) @ affine
+    # Rows of zeros, so that there are as many singular values as maps.
+    seen_maps = xp.concatenate([seen_maps, xp.zeros_like(affine[: affine.shape[1]])], 0)
+    _, seen, directions = xp.linalg.svd(seen_maps, full_matrices=False)
+    open_maps = affine @ directions.T * (seen <= 1e-6 * seen[0])
     return open_maps @ open_maps.T

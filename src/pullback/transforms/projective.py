@@ -230,6 +230,13 @@ class Projective(Imported, MatrixTransform):
             )
         return matrix
 
+    @classmethod
+    def _misfit(cls, parameters: Array, source: Array, target: Array, weight: Array) -> Array:
+        # Of all multiples of a matrix, which fit alike, the one whose denominator is 1 at the mean of the source.
+        mean = (weight[:, None] * source).sum(0) / weight.sum()
+        denominator = (parameters[-1, :-1] * mean).sum() + parameters[-1, -1]
+        return super()._misfit(parameters, source, target, weight) + (denominator - 1) ** 2
+
     def _fraction(self, matrix: Array, points: Array) -> tuple[Array, Array, Array, Array]:
         """Return the numerators, the matrices as points face them, the reciprocals, and which points are seen.
 

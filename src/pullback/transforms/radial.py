@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, detached, eye_like, is_tensor, namespace
+from pullback._arrays import Array, alike, as_arrays, detached, eye_like, has_values, is_constant, is_tensor, namespace
 from pullback._cache import cached
 from pullback.transforms.points import points_like
 
@@ -22,39 +22,38 @@ _BILAPLACIAN = {2: 16 * math.pi, 3: 8 * math.pi}
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """What the control points and the smoothing alone determine; equal ones are one object.
+    """What the control points and the smoothing alone determine; of constants, equal ones are one object.
+
+    Arrays in float64; tensors, with their graph, where the control points are no constants.
 
     Points are taken relative to `center`, in units of `unit`, which keeps the system well-conditioned. Features of a
     point are the K kernels about the `nodes`, 1, and its coordinates.
 
     Attributes
     ----------
-    control_bytes : bytes
-        The control points, (K, d), in float64.
-    control_points : ndarray, shape (K, d)
-        The same as an array. Like all arrays here it is not to be written to, but may be: torch.compile takes no other.
+    control_points : ndarray or Tensor, shape (K, d)
+        The control points. Like all arrays here it is not to be written to, but may be: torch.compile takes no other.
     smoothing : float
         The smoothing.
-    center : ndarray, shape (d,)
+    center : ndarray or Tensor, shape (d,)
         Their mean.
-    unit : float
+    unit : float or Tensor, shape ()
         Their root mean square distance from it.
-    nodes : ndarray, shape (K, d)
+    nodes : ndarray or Tensor, shape (K, d)
         The control points in those units.
-    solve : ndarray, shape (K + d + 1, K)
+    solve : ndarray or Tensor, shape (K + d + 1, K)
         From values at the control points to weights of the features.
-    energy : ndarray, shape (K, K)
+    energy : ndarray or Tensor, shape (K, K)
         The bending energy as a quadratic form in those values.
     """
 
-    control_bytes: bytes
-    control_points: np.ndarray[Any, Any]
+    control_points: Array
     smoothing: float
-    center: np.ndarray[Any, Any]
-    unit: float
-    nodes: np.ndarray[Any, Any]
-    solve: np.ndarray[Any, Any]
-    energy: np.ndarray[Any, Any]
+    center: Array
+    unit: Array
+    nodes: Array
+    solve: Array
+    energy: Array
 
     @property
     def piece(self) -> int:
@@ -62,25 +61,37 @@ class System:
         return max(1, _PIECE // len(self.nodes))
 
 
+def system_of(control_points: Array, smoothing: float) -> System:
+    """Return the system of checked control points; tensors in it if they are no constants."""
+    if is_tensor(control_points):
+        return solved(control_points.double(), smoothing)
+    return _kept_system(control_points.tobytes(), control_points.shape, smoothing)
+
+
 @cached
-def solved(control_bytes: bytes, shape: tuple[int, int], smoothing: float) -> System:
-    """Return the system of control points, given by their bytes and their shape."""
+def _kept_system(control_bytes: bytes, shape: tuple[int, int], smoothing: float) -> System:
     control_points = np.frombuffer(control_bytes).reshape(shape).copy()
-    count, ndim = shape
     _check_spread(control_points)
+    return solved(control_points, smoothing)
+
+
+def solved(control_points: Array, smoothing: float) -> System:
+    """Return the system of control points in float64."""
+    xp = namespace(control_points)
+    count, ndim = control_points.shape
     center = control_points.mean(0)
-    unit = float(np.sqrt(((control_points - center) ** 2).sum(-1).mean()))
+    unit = xp.sqrt(((control_points - center) ** 2).sum(-1).mean())
+    unit = unit if is_tensor(unit) else float(unit)
     nodes = (control_points - center) / unit
     kernel = _kernel(_squared_distances(nodes, nodes), ndim)
-    affine = np.concatenate([np.ones((count, 1)), nodes], -1)
-    matrix = np.zeros((count + ndim + 1,) * 2)
+    affine = xp.concatenate([xp.ones_like(nodes[:, :1]), nodes], -1)
     # Distances in units of `unit` scale the kernel, up to a parabola that the side conditions annul.
-    matrix[:count, :count] = kernel + smoothing * unit ** (ndim - 4) * np.eye(count)
-    matrix[:count, count:] = affine
-    matrix[count:, :count] = affine.T
-    solve = np.linalg.solve(matrix, np.eye(len(matrix), count))
+    bent = kernel + smoothing * unit ** (ndim - 4) * alike(np.eye(count), nodes)
+    free = xp.zeros_like(affine[: ndim + 1])
+    matrix = xp.concatenate([xp.concatenate([bent, affine], 1), xp.concatenate([affine.T, free], 1)], 0)
+    solve = xp.linalg.solve(matrix, alike(np.eye(count + ndim + 1, count), nodes))
     energy = solve[:count].T @ kernel @ solve[:count] * (_BILAPLACIAN[ndim] * unit ** (ndim - 4))
-    return System(control_bytes, control_points, smoothing, center, unit, nodes, solve, energy)
+    return System(control_points, smoothing, center, unit, nodes, solve, energy)
 
 
 def _kernel(squared: Array, ndim: int) -> Array:
@@ -109,25 +120,30 @@ def _squared_distances(points: Array, nodes: Array) -> Array:
 
 def features(points: Array, system: System) -> Array:
     """Return the features at points ``(..., d)``, ``(..., K + d + 1)``."""
-    points, center, nodes = as_arrays("features", points=points, center=system.center, nodes=system.nodes)
-    xp = namespace(points)
-    near = (points - center) / system.unit
-    kernels = _kernel(_squared_distances(near, nodes), system.nodes.shape[-1])
+    near, nodes, _ = _near(points, system)
+    xp = namespace(near)
+    kernels = _kernel(_squared_distances(near, nodes), nodes.shape[-1])
     return xp.concatenate([kernels, xp.ones_like(near[..., :1]), near], -1)
 
 
 def feature_slopes(points: Array, system: System) -> list[Array]:
     """Return the derivative of the features by each coordinate, d times ``(..., K + d + 1)``."""
-    points, center, nodes = as_arrays("features", points=points, center=system.center, nodes=system.nodes)
-    xp = namespace(points)
-    near = (points - center) / system.unit
-    rate = _kernel_slope(_squared_distances(near, nodes), system.nodes.shape[-1])
+    near, nodes, unit = _near(points, system)
+    xp = namespace(near)
+    rate = _kernel_slope(_squared_distances(near, nodes), nodes.shape[-1])
     zero, axes = xp.zeros_like(near), eye_like(near)
     return [
-        xp.concatenate([rate * (near[..., axis, None] - nodes[:, axis]), zero[..., :1], zero + axes[axis]], -1)
-        / system.unit
-        for axis in range(system.nodes.shape[-1])
+        xp.concatenate([rate * (near[..., axis, None] - nodes[:, axis]), zero[..., :1], zero + axes[axis]], -1) / unit
+        for axis in range(nodes.shape[-1])
     ]
+
+
+def _near(points: Array, system: System) -> tuple[Array, Array, Array]:
+    """Return points in the units of the nodes, the nodes, and the unit, on arrays of the kind of `points`."""
+    (points,) = as_arrays("features", points=points)
+    center, nodes = (alike(part, points) for part in (system.center, system.nodes))
+    unit = alike(system.unit, points) if is_tensor(system.unit) else system.unit
+    return (points - center) / unit, nodes, unit
 
 
 def in_pieces(function: Callable[[Array], Array], points: Array, piece: int) -> Array:
@@ -150,12 +166,14 @@ def product(first: Array, second: Array) -> Array:
         return first @ second
 
 
-def lattice_basis(system: System, shape: tuple[int, ...], frame: str, like: Array) -> Array:
-    """Return what each target adds at each point of an output lattice, (points, K), of the kind of `like`."""
-    if not is_tensor(like):
+def lattice_basis(system: System, shape: tuple[int, ...], frame: str, beside: Array) -> Array:
+    """Return what each target adds at each point of an output lattice, (points, K), of the kind of `beside`."""
+    if is_tensor(system.nodes):
+        return _basis(system, shape, frame).to(beside)
+    if not is_tensor(beside):
         return _kept_basis(system, shape, frame)
-    tensor_basis = _kept_tensor_basis if _is_kept(like) else _tensor_basis
-    return tensor_basis(system, shape, frame, like.dtype, like.device)
+    tensor_basis = _kept_tensor_basis if _is_kept(beside) else _tensor_basis
+    return tensor_basis(system, shape, frame, beside.dtype, beside.device)
 
 
 @cached
@@ -177,7 +195,7 @@ _kept_tensor_basis = cached(_tensor_basis)
 
 def _basis(system: System, shape: tuple[int, ...], frame: str) -> Array:
     points = points_like(system.nodes, shape, frame).reshape(-1, len(shape))
-    return in_pieces(lambda part: features(part, system) @ system.solve, points, system.piece)
+    return in_pieces(lambda part: product(features(part, system), system.solve), points, system.piece)
 
 
 def _is_kept(tensor: Array) -> bool:
@@ -187,15 +205,18 @@ def _is_kept(tensor: Array) -> bool:
 
 
 def checked_control_points(control_points: Array) -> Array:
-    """Return control points as an array ``(K, d)`` of enough of them."""
-    (points,) = as_arrays("ThinPlateSpline", control_points=detached(control_points))
-    shape = points.shape
+    """Return control points, ``(K, d)``, of enough of them; as float64 arrays if they are constants."""
+    points = detached(control_points) if is_constant(control_points) else control_points
+    (points,) = as_arrays("ThinPlateSpline", control_points=points)
+    shape = tuple(points.shape)
     if points.ndim != 2 or shape[-1] not in (2, 3):
         raise ValueError(f"ThinPlateSpline: `control_points` has shape {shape}; give (K, d) with d of 2 or 3")
     if shape[0] < shape[1] + 1:
         raise ValueError(
             f"ThinPlateSpline: `control_points` holds {shape[0]} points; give {shape[1] + 1} or more in {shape[1]}-D"
         )
+    if is_tensor(points) and has_values(points):
+        _check_spread(detached(points))
     return points
 
 

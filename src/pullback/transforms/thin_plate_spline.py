@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace, own, unspread
+import pullback._check as _check
+from pullback._arrays import (
+    Array,
+    alike,
+    as_arrays,
+    detached,
+    eye_like,
+    is_tensor,
+    like,
+    namespace,
+    own,
+    unspread,
+)
 from pullback.transforms.deformation import Deformation, check_extent
 from pullback.transforms.radial import (
     System,
@@ -18,7 +30,7 @@ from pullback.transforms.radial import (
     in_pieces,
     lattice_basis,
     product,
-    solved,
+    system_of,
 )
 
 if TYPE_CHECKING:
@@ -33,9 +45,9 @@ class ThinPlateSpline(Deformation):
 
     Parameters
     ----------
-    control_points : array_like, shape (K, d)
+    control_points : array_like or Tensor, shape (K, d)
         Points of the output, d of 2 or 3; at least d + 1, no two of them the same, not all on one line or plane. They
-        are constants, and are written, like all points, in the frame of the call.
+        are written, like all points, in the frame of the call. Of a tensor that requires a gradient, there is one.
     targets : array_like or Tensor, shape (K, d) or (N, K, d)
         The points of the input that they are read from. Also the attribute `parameters`.
     smoothing : float
@@ -45,8 +57,8 @@ class ThinPlateSpline(Deformation):
 
     Attributes
     ----------
-    control_points : ndarray, shape (K, d)
-        The control points, read-only.
+    control_points : ndarray or Tensor, shape (K, d)
+        The control points, read-only; a tensor where they are no constants.
     smoothing : float
         The smoothing.
 
@@ -89,9 +101,12 @@ class ThinPlateSpline(Deformation):
         control_points = checked_control_points(control_points)
         if not 0 <= smoothing < math.inf:
             raise ValueError(f"ThinPlateSpline: `smoothing` is {smoothing!r}; give 0 or a positive number")
-        self._aim(targets, solved(control_points.tobytes(), control_points.shape, float(smoothing) + 0.0))
+        _check.without_gradient("ThinPlateSpline", "it is a constant", smoothing=smoothing)
+        self._aim(targets, system_of(control_points, float(smoothing) + 0.0))
 
     def _aim(self, targets: Array, system: System) -> None:
+        if is_tensor(system.nodes) and not is_tensor(targets):
+            targets = like(targets, system.nodes)
         (targets,) = as_arrays("ThinPlateSpline", targets=targets)
         shape = tuple(system.nodes.shape)
         if targets.ndim not in (2, 3) or tuple(targets.shape[-2:]) != shape:
@@ -128,6 +143,12 @@ class ThinPlateSpline(Deformation):
         spline._aim(parameters, self._system)
         return spline
 
+    def numpy(self) -> Self:
+        """Return the spline on NumPy arrays, control points included; see :meth:`pullback.Transform.numpy`."""
+        if not is_tensor(self._system.nodes):
+            return super().numpy()
+        return type(self)(detached(self.control_points), detached(self.parameters), self.smoothing)
+
     @classmethod
     def identity(cls, control_points: Array) -> Self:
         """Return the spline that leaves every point where it is.
@@ -163,7 +184,7 @@ class ThinPlateSpline(Deformation):
 
         Parameters
         ----------
-        source : array_like, shape (K, d)
+        source : array_like or Tensor, shape (K, d)
             Points of the output: the control points.
         target : array_like or Tensor, shape (K, d) or (N, K, d)
             The points of the input that they are read from.
@@ -191,9 +212,13 @@ class ThinPlateSpline(Deformation):
         return cls(source, target, smoothing)
 
     @property
-    def control_points(self) -> np.ndarray[Any, Any]:
+    def control_points(self) -> Array:
         """The control points, ``(K, d)``, read-only."""
-        return np.frombuffer(self._system.control_bytes).reshape(self._system.nodes.shape)
+        points = self._system.control_points
+        if not is_tensor(points):
+            points = points.view()
+            points.setflags(write=False)
+        return points
 
     @property
     def smoothing(self) -> float:
@@ -351,7 +376,7 @@ class ThinPlateSpline(Deformation):
         True
         """
         (targets,) = as_arrays("ThinPlateSpline.bending_energy", targets=self.parameters)
-        _, energy = as_arrays("ThinPlateSpline.bending_energy", targets=targets, energy=self._system.energy)
+        energy = alike(self._system.energy, targets)
         shifts = self._shifts(targets)
         return (shifts * product(energy, shifts)).sum((-2, -1))
 
@@ -369,13 +394,11 @@ class ThinPlateSpline(Deformation):
         )
 
     def _shifts(self, targets: Array) -> Array:
-        targets, control_points = as_arrays("shifts", targets=targets, control_points=self._system.control_points)
-        return targets - control_points
+        return targets - alike(self._system.control_points, targets)
 
     def _weights(self, targets: Array) -> Array:
         """Return the spline's weight on each feature, ``(..., K + d + 1, d)``."""
-        _, solve = as_arrays("weights", targets=targets, solve=self._system.solve)
-        return product(solve, self._shifts(targets))
+        return product(alike(self._system.solve, targets), self._shifts(targets))
 
     def _flat(self, points: Array) -> Array:
         """Return points as ``(P, d)``, or as ``(N or 1, P, d)`` for a batch of splines."""

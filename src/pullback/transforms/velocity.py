@@ -170,6 +170,7 @@ class Velocity(OnLattice):
             raise ValueError(f"{name}: `iterations` is {iterations!r}; give 1 or more")
         if not tolerance > 0:
             raise ValueError(f"{name}: `tolerance` is {tolerance!r}; give a positive number of samples")
+        _check.without_gradient(name, "an approximation has none", source=source, target=target)
         spline = ThinPlateSpline.fit(source, target).numpy()
         check_extent(name, spline.ndim, shape, "index")
         targets = spline.parameters
