@@ -89,8 +89,8 @@ MUTANTS = (
     ),
     Mutant("shift = shift[..., ::-1] if self.lattice.reversed else shift", "pass", "test_antialias"),
     Mutant(
-        "steps = np.maximum(np.ceil(np.minimum(s, _MOST_PASSES) - _PRECISION), 1)",
-        "steps = np.ceil(np.minimum(s, _MOST_PASSES))",
+        "np.maximum(np.ceil(np.minimum(s, _MOST_POSITIONS) - _PRECISION), 1)",
+        "np.ceil(np.minimum(s, _MOST_POSITIONS))",
         "test_antialias",
     ),
     Mutant("is_tracing() or not (unsaid and transforms and channels == transforms[0] > 1)", "True", "test_layout"),

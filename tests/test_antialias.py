@@ -8,7 +8,9 @@ import scipy.ndimage
 from covering import covered
 
 import pullback as pb
-from pullback.warping.footprint import footprint_of
+from pullback.sampling.call import reading_of
+from pullback.warping.footprint import antialiased, footprint_of
+from pullback.warping.through import call_through
 
 torch = pytest.importorskip("torch")
 
@@ -372,3 +374,94 @@ def test_gradients_of_varying_footprints():
     wanted = torch.autograd.grad(value, (f, p), torch.from_numpy(grad))
     for ours, theirs in zip(pb.warp_vjp(image, field, grad, **options), wanted, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+
+
+HORIZONS = {
+    "in the middle": [[1.0, 0, 0], [0, 1, 0], [-0.022, 0, 1]],
+    "aslant": [[1.0, 0, 0], [0, 1, 0], [0.04, 0.02, -2.5]],
+    "near the rim": [[1.1, 0.2, -10], [0.1, 1.3, 5], [0.008, 0.002, 0.05]],
+}
+
+
+@pytest.mark.parametrize("matrix", HORIZONS.values(), ids=HORIZONS)
+def test_a_horizon(matrix):
+    """Where the map shrinks up to 20 times: the mean over each pixel of the output, weighted with a tent."""
+    image, transform = smooth((128, 128), 2), pb.Projective(matrix)
+    points = np.moveaxis(np.indices((128, 128), np.float64), 0, -1)
+    found = warp(image, transform)
+    shrink = np.linalg.norm(np.nan_to_num(transform.jacobian(points), posinf=0, neginf=0), 2, (-2, -1))
+    offsets = np.arange(-9, 10) / 10
+    wanted = 0
+    for offset in np.stack(np.meshgrid(offsets, offsets), -1).reshape(-1, 2):
+        wanted = wanted + (1 - np.abs(offset)).prod() / 100 * pb.sample(image, transform(points + offset))
+    inside = (shrink > 1.5) & (shrink < 20)
+    wrong, before = np.abs(found - wanted)[inside], np.abs(pb.warp(image, transform) - wanted)[inside]
+    assert inside.sum() > 400
+    assert wrong.mean() < 0.01 * np.abs(image).max()
+    assert wrong.mean() < 0.4 * before.mean()
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("matrix", HORIZONS.values(), ids=HORIZONS)
+def test_what_is_not_read_is_fill(matrix, library):
+    """An image with a margin of `fill` has more samples to read, and the same means."""
+    image, margin = smooth((40, 52), 1), 120
+    padded = np.pad(image, margin, constant_values=0.7)
+    shift = np.eye(3)
+    shift[:2, 2] = margin
+    transform, moved = pb.Projective(matrix), pb.Projective(shift @ matrix)
+    given = torch.tensor(image) if library == "torch" else image
+    found = warp(given, transform, (60, 70), fill=0.7)
+    few, many = (
+        pb.explain(each, by, (60, 70), antialias=True).coordinates for each, by in ((image, transform), (padded, moved))
+    )
+    np.testing.assert_allclose(found, warp(padded, moved, (60, 70), border="edge", fill=0.7), rtol=0, atol=1e-12)
+    assert int(few.split()[-2]) < int(many.split()[-2]) <= 1024
+
+
+def test_what_is_not_read_of_a_cropped_image():
+    """Against the mean over all positions, those of a border that repeats."""
+    image, transform = smooth((40, 52), 1), pb.Projective(HORIZONS["aslant"])
+    reading = reading_of("linear", "edge", 0, "blend", None, "index")
+    call = antialiased(call_through("warp", image, transform, (60, 70), reading), transform, "index")
+    (footprints,) = call.footprints
+    wanted = pb.warp(image, transform, (60, 70), fill=0.7, extent="crop").ravel()
+    wanted[footprints.pixel] = 0
+    for part in footprints.passes(10**5):
+        n = part.positions.sum()
+        points = call.geometry[0].reshape(-1, 2)[part.point] + part.shift
+        values = part.weight * pb.sample(image, points, fill=0.7, extent="crop")
+        np.add.at(wanted, part.point[:n], values[:n])
+    found = warp(image, transform, (60, 70), fill=0.7, extent="crop")
+    np.testing.assert_allclose(found.ravel(), wanted, rtol=0, atol=1e-12)
+
+
+def test_the_work_next_to_a_horizon():
+    """A pixel reads its own footprint, where there is something to be read."""
+    image, transform = np.zeros((256, 256)), pb.Projective([[1.0, 0, 0], [0, 1, 0], [-0.011, 0, 1]])
+    for border, most in (("constant", 5), ("edge", 200)):
+        reading = reading_of("linear", border, 0, "blend", None, "index")
+        call = antialiased(call_through("warp", image, transform, None, reading), transform, "index")
+        positions = call.footprints[0].positions
+        assert positions.max() <= 1024
+        assert positions.sum() < most * image.size
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_gradients_at_a_horizon(frame):
+    """In the image, the adjoint; in the matrix, what tensors say; batches are their entries."""
+    random = np.random.default_rng(0)
+    image, grad = random.random((2, 18, 20)), random.standard_normal((2, 15, 12))
+    last = [-0.11, 0.02, 1.0] if frame == "index" else [0.9, 0.3, 1.0]
+    matrix = np.array([[[1.0, 0.1, 0], [0, 1.2, 0.1], last], [[2.0, 0, 0.1], [0.3, 1.5, 0], [0, 0, 1]]])
+    options = dict(frame=frame, antialias=True, fill=0.3)
+    single = [pb.warp(image[k], pb.Projective(matrix[k]), (15, 12), **options) for k in range(2)]
+    both = pb.warp(image[:, None], pb.Projective(matrix), (15, 12), **options)[:, 0]
+    np.testing.assert_allclose(both, single, rtol=0, atol=1e-12)
+    inputs = [torch.tensor(array, requires_grad=True) for array in (image[:, None], matrix)]
+    values = pb.warp(inputs[0], pb.Projective(inputs[1]), (15, 12), **options)
+    np.testing.assert_allclose(values.detach()[:, 0], both, rtol=0, atol=1e-12)
+    wanted = torch.autograd.grad(values, inputs, torch.tensor(grad[:, None]))
+    found = pb.warp_vjp(image[:, None], pb.Projective(matrix), grad[:, None], **options)
+    for ours, theirs in zip(found, (each.numpy() for each in wanted), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9 * np.abs(theirs).max())

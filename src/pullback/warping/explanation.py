@@ -9,8 +9,9 @@ from pullback import _check
 from pullback._plan import BORDERS, INTERPOLATIONS, LATTICES
 from pullback.sampling.call import Call, call_at, reading_of
 from pullback.transforms import Transform
-from pullback.warping.footprint import Antialiased, VaryinglyAntialiased, antialiased
+from pullback.warping.footprint import Antialiased, antialiased
 from pullback.warping.through import call_through
+from pullback.warping.varying import VaryinglyAntialiased
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _names(table: dict[str, int], codes: tuple[int, ...]) -> tuple[str, ...]:
 
 def _coordinates(call: Call) -> str:
     if isinstance(call, VaryinglyAntialiased):
-        return f"given, up to {int((2 * call.steps - 1).prod(axis=-1).max())} sub-samples"
+        return f"given, up to {call.most_positions} sub-samples"
     if call.lattice.kind == LATTICES["given"]:
         return "given"
     (name,) = _names(LATTICES, (call.lattice.kind,))

@@ -12,16 +12,14 @@ kernels together are exactly the stretched tent. With the shifts and the weights
 
     value = sum_j weight_j pull(image, A p + t + shift_j).
 
-Where the map is not affine, each pixel has a Jacobian of its own, from the differences between the points of the output
-lattice, and so has each its shifts and weights.
+Where the map is not affine, each pixel has a Jacobian of its own (:mod:`pullback.warping.varying`).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -29,8 +27,9 @@ import numpy.typing as npt
 
 from pullback import _check
 from pullback._arrays import like, namespace
-from pullback._plan import LATTICES, Lattice, Plan, frames_of, is_reversed
+from pullback._plan import LATTICES, Plan
 from pullback.sampling.call import Call
+from pullback.warping.varying import varyingly
 
 Array = npt.NDArray[np.float64]
 
@@ -38,9 +37,6 @@ Array = npt.NDArray[np.float64]
 _PRECISION = 1e-6
 # More sub-samples than this a pixel, and the steps grow longer than a sample: a shrink by 128 on two axes needs 255^2.
 _MOST_SUBSAMPLES = 2**16
-# Where the shrink varies, the whole image takes as many passes as its pixel that shrinks the most, up to this number: a
-# shrink by 16 on two axes.
-_MOST_PASSES = 1024
 # How many values are read at once: few enough to stay in the cache, enough to outweigh a call.
 _VALUES_A_PASS = 2**16
 
@@ -177,67 +173,13 @@ class Antialiased(Call):
             yield matrix + like(moves[part], matrix, matrix.dtype), footprint.weight[part]
 
 
-@dataclass(eq=False)
-class VaryinglyAntialiased(Call):
-    """A call at given coordinates that reads footprints in the place of points, each of a form of its own.
-
-    Attributes
-    ----------
-    axes : ndarray, (M, *shape, d, d)
-        Row i is the step along axis i of the footprint, in the units and the order of the coordinates.
-    steps : ndarray, (M, *shape, d)
-        How many steps there are to the end of each axis. Both are constants: gradients do not see them change.
-    """
-
-    axes: Array
-    steps: Array
-
-    @property
-    def copies(self) -> bool:
-        """Whether values are copies of samples."""
-        return False
-
-    def pull(self, image: Any, plan: Plan, dtype: Any, out: Any = None) -> Any:
-        """Read a canonical image, (1 or N, any channels, *spatial), as the call reads its own."""
-        total, xp = None, namespace(image)
-        for shift, weight in self._passes():
-            geometry = self.geometry + like(shift, self.geometry, self.geometry.dtype)
-            values = self.backend.pull(image, geometry, self.lattice, plan, self.backend.sum_dtype(image.dtype))
-            factor = like(weight, image, values.real.dtype)
-            part = xp.where(like(weight > 0, image), factor * values, 0)  # what is left out may not be finite
-            total = part if total is None else total + part
-        values = self.backend.cast(total, dtype)
-        if out is None:
-            return values
-        out[...] = values
-        return out
-
-    def vjp(self, image: Any, plan: Plan, grad: Any) -> tuple[Any, Any]:
-        """Return the gradients of ``(grad * pull(image, plan)).sum()`` in the image and in the geometry."""
-        grad_image, grad_geometry = np.zeros(image.shape, grad.dtype), np.zeros_like(self.geometry)
-        for shift, weight in self._passes():
-            part = grad * weight.astype(grad.real.dtype)
-            on_image, on_geometry = self.backend.vjp(image, self.geometry + shift, part, self.lattice, plan)
-            grad_image += on_image
-            grad_geometry += on_geometry
-        return grad_image, grad_geometry
-
-    def _passes(self) -> Iterator[tuple[Array, Array]]:
-        """Yield the shift of each point, (M, *shape, d), and its weight, (M, 1, *shape), sub-sample by sub-sample."""
-        most = [int(m) for m in self.steps.reshape(-1, self.steps.shape[-1]).max(axis=0)]
-        for index in itertools.product(*(range(1 - m, m) for m in most)):
-            weight = np.prod(np.maximum(self.steps - np.abs(index), 0) / self.steps**2, axis=-1)
-            if weight.any():
-                yield np.einsum("i,...ij->...j", np.asarray(index, np.float64), self.axes), weight[:, None]
-
-
 def antialiased(call: Call, transform: Any, frame: str) -> Call:
     """Return `call`, through `transform` in a frame, with the footprints of its pixels; itself, where none shrinks."""
     _check.mixing(call.function, call.plan, "`antialias`")
     if 0 in call.recipe.shape:
         return call
     if call.lattice.kind != LATTICES["affine"]:
-        return _varyingly(call, transform, frame)
+        return varyingly(call, transform, frame)
     matrix = call.geometry
     matrix = np.asarray(matrix if namespace(matrix) is np else matrix.detach().cpu(), np.float64)
     scale_in, scale_out = np.asarray(call.lattice.frame_in.scale), np.asarray(call.lattice.frame_out.scale)
@@ -248,42 +190,6 @@ def antialiased(call: Call, transform: Any, frame: str) -> Call:
     if all(len(footprint.weight) == 1 for footprint in footprints):
         return call
     return Antialiased(**_fields(call), footprints=footprints)
-
-
-def _varyingly(call: Call, transform: Any, frame: str) -> Call:
-    """Return a call that is not affine with a footprint for each pixel."""
-    lattice, backend = call.lattice, call.backend
-    coordinates = call.geometry
-    if lattice.kind != LATTICES["given"]:
-        transform = backend.own_transform(transform, call.image)
-        coordinates = transform.coordinates(lattice.shape, frame)
-        coordinates = backend.as_geometry(coordinates if transform.batch_shape else coordinates[None])
-    points = np.asarray(coordinates if namespace(coordinates) is np else coordinates.detach().cpu(), np.float64)
-    turned, scale = is_reversed(frame), np.asarray(lattice.frame_in.scale)
-    points = points[..., ::-1] if turned else points
-    jacobian = np.stack([_difference(points * scale, axis) for axis in range(1, points.ndim - 1)], axis=-1)
-    finite = np.asarray(np.isfinite(jacobian).all(axis=(-2, -1)))
-    u, s, _ = np.linalg.svd(np.where(finite[..., None, None], jacobian, 0))
-    steps = np.maximum(np.ceil(np.minimum(s, _MOST_PASSES) - _PRECISION), 1)
-    steps = np.minimum(steps, _bounded(steps.reshape(-1, s.shape[-1]).max(axis=0), _MOST_PASSES))
-    step = np.sqrt(np.maximum(s - 1, 0)) * np.sqrt(s + 1) / np.sqrt(np.maximum(steps**2 - 1, 1))
-    if (steps == 1).all():
-        return call
-    axes = np.swapaxes(u, -1, -2) * np.where(steps > 1, step, 0.0)[..., None]
-    axes = np.divide(axes, scale, out=np.zeros_like(axes), where=scale != 0)
-    axes = axes[..., ::-1] if turned else axes
-    frames = frames_of(frame, LATTICES["given"], tuple(call.image.shape[2:]), lattice.shape)
-    given = Lattice(LATTICES["given"], lattice.shape, *frames, turned, frame)
-    parts = {**_fields(call), "geometry": coordinates, "recipe": replace(call.recipe, lattice=given)}
-    return VaryinglyAntialiased(**parts, axes=axes, steps=steps)
-
-
-def _difference(points: Array, axis: int) -> Array:
-    """Return the derivative along an axis of the lattice: central differences, and those to one side at the ends."""
-    if points.shape[axis] == 1:
-        return np.zeros_like(points)
-    difference: Array = np.gradient(points, axis=axis)
-    return difference
 
 
 def _fields(call: Call) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def warp(
         Whether to average over a pixel's footprint where the transform shrinks the image, so that detail finer than
         the output's pixels is averaged and not picked at random. Changes nothing, bit for bit, where nothing shrinks.
         The work grows with the shrink: along a direction that shrinks by s, each pixel reads ``2 ceil(s) - 1``
-        positions; where the map is not affine, as many as the pixel that shrinks the most, up to 1024.
+        positions; where the map is not affine, up to 1024, of which those beyond a constant border are left out.
     interpolation : str, Cubic, or a sequence with one an axis
         As in :func:`pullback.sample`.
     border : str or sequence of str
