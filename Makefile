@@ -72,8 +72,8 @@ test-slow: $(VENV)/built
 # they test stands in build/; -S keeps the editable install, which would go first, out of the way. What forks, starts
 # processes or mostly trains is left out, and what holds the last digits of optimised code against a peer.
 sanitize: SANITIZED := build/sanitize
-sanitize: SANITIZED_TESTS := $(filter-out tests/test_cli% $(patsubst %,tests/test_%.py,atomic colocalization compat_cv2 compat_torch \
-	data distortions distributed face nn nn_failures nn_forms peers readme regularizers report site site_transforms symbols train), \
+sanitize: SANITIZED_TESTS := $(filter-out tests/test_cli% $(patsubst %,tests/test_%.py,colocalization compat_cv2 compat_torch \
+	data distortions distributed face files nn nn_failures nn_forms peers pictures readme regularizers report site site_transforms symbols train), \
 	$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
 sanitize: SANITIZED_SECONDS := 120
 sanitize-short: SANITIZED := build/sanitize-short

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 FACE = "pullback"
 # From the ground up. What stands on one floor may know what stands to its left there, and all that is below.
 FLOORS = (
-    ("_version", "_extras", "_cache", "_dtypes", "_kernels", "_borders", "_plan", "_layout"),
+    ("_version", "_extras", "_files", "_cache", "_dtypes", "_kernels", "_borders", "_plan", "_layout"),
     ("_arrays", "_check", "backends", "_reference"),
     ("threads", "sampling", "transforms"),
     ("warping",),

@@ -17,7 +17,8 @@ Image = pytest.importorskip("PIL.Image")
 
 from command_line import RUN, everything_in, interrupted, started, wait_for  # noqa: E402
 
-from pullback.train import atomic, runs  # noqa: E402
+import pullback._files as _files  # noqa: E402
+from pullback.train import runs  # noqa: E402
 
 
 def test_training_leaves_a_whole_run(trained):
@@ -104,7 +105,7 @@ def test_a_full_disk_leaves_whole_files_and_a_run_that_goes_on(run, trained, sha
         replace(source, target)
 
     where = ("--runs", tmp_path / "runs", "--name", "full")
-    monkeypatch.setattr(atomic.os, "replace", on_a_small_disk)
+    monkeypatch.setattr(_files.os, "replace", on_a_small_disk)
     code, _, errors = run("train", "--data", shapes, *RUN, *where)
     monkeypatch.undo()
     assert code == 2
@@ -134,7 +135,7 @@ def test_what_the_system_says_of_a_full_disk(refused, run, trained, shapes, phot
         "rectify": ("rectify", trained, photo, "--out", out),
         "train": ("train", "--data", shapes, *RUN, "--runs", out),
     }[command]
-    monkeypatch.setattr(atomic, "_create", lambda path: path.symlink_to("/dev/full"))
+    monkeypatch.setattr(_files, "_create", lambda path: path.symlink_to("/dev/full"))
     assert "No space left on device" in refused(*arguments)
     assert [path for path in tmp_path.rglob("*") if path.is_file() or path.is_symlink()] == [photo]
 

@@ -112,6 +112,7 @@ def test_json_is_json_that_people_can_read(tmp_path):
         "version": 1,
         "family": "Affine",
         "arguments": {"parameters": {"shape": [1, 2], "values": [0.1, "nan"]}},
+        "checksum": "76a40186",
     }
 
 
@@ -125,7 +126,9 @@ def written(tmp_path: Any, **changes: Any) -> Any:
     """Write a file of a translation with changes in its description."""
     path = tmp_path / "t.json"
     Translation([1.0, 2.0]).save(path)
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    content = json.loads(path.read_text())
+    del content["checksum"]  # as who changes it by hand
+    path.write_text(json.dumps(content | changes))
     return path
 
 
@@ -180,7 +183,7 @@ def test_damaged_archives_are_refused(tmp_path):
 def test_no_pickle_is_read(tmp_path):
     path = tmp_path / "t.npz"
     np.savez(path, description=np.array({"format": "pullback transform"}, dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(ValueError, match="damaged, or no file"):
         load(path)
     with zipfile.ZipFile(tmp_path / "u.npz", "w") as archive:
         archive.writestr("description", "{}")

@@ -46,11 +46,12 @@ def export(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures that the graph takes at once.")] = 1,
 ) -> None:
     """Write a trained network as an ONNX graph: from `images`, 0 to 1, to `logits`, `warped` after a transformer."""
-    from pullback.train import atomic, exporting
+    import pullback._files as _files
+    from pullback.train import exporting
     from pullback.train.runs import Run
 
     content = exporting.to_onnx(Run.open(run), model, seed, batch_size)
-    atomic.write(target, content)
+    _files.write(target, content)
     typer.echo(f"{target}: {len(content):,} bytes")
 
 
@@ -97,7 +98,8 @@ def rectify(
     ] = None,
 ) -> None:
     """Bring pictures into the pose that a run's transformer has learned, and write them as PNG."""
-    from pullback.train import atomic, pictures
+    import pullback._files as _files
+    from pullback.train import pictures
     from pullback.train.distortions import DISTORTIONS
     from pullback.train.evaluation import rectify as straighten
     from pullback.train.loading import transformer_of
@@ -116,7 +118,7 @@ def rectify(
         contents[_free_name(path.stem, contents)] = pictures.encode(Path("picture.png"), result)
     out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        atomic.write(out / name, content)
+        _files.write(out / name, content)
     typer.echo(f"{len(contents)} pictures in {out}")
 
 

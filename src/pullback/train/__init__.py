@@ -12,7 +12,6 @@
 `pictures`       picture files in and out
 `report`         the page that shows a run; `view` and `curves` are its pictures
 `progress`       what a terminal shows of a training
-`atomic`         files that are whole or not there
 ===============  ===========================================================================================
 
 Needs ``pip install 'pullback[train]'``. Nothing is imported before it is asked for, so that `pullback --help` stays

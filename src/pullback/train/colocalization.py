@@ -30,8 +30,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 from torch.nn import functional
 
+import pullback._files as _files
 import pullback.nn as pbnn
-from pullback.train import atomic, distortions, models
+from pullback.train import distortions, models
 from pullback.train.data import Dataset
 from pullback.train.distortions import SIDE, Distortion, turned_and_placed
 from pullback.train.loop import Interruption, interruptible, quiet
@@ -206,7 +207,7 @@ def write(located: Sequence[Located], out: Path) -> Path:
         }
         for one in located
     }
-    atomic.write(out / "colocalise.json", json.dumps(record, indent=1) + "\n")
+    _files.write(out / "colocalise.json", json.dumps(record, indent=1) + "\n")
     figure = Figure(figsize=(_SHOWN, len(located)), dpi=160, facecolor="white")
     panels = figure.subplots(len(located), _SHOWN, squeeze=False)
     figure.subplots_adjust(0, 0, 1, 1, 0.04, 0.04)
@@ -221,7 +222,7 @@ def write(located: Sequence[Located], out: Path) -> Path:
     content = io.BytesIO()
     figure.savefig(content, format="png")
     path = out / "colocalise.png"
-    atomic.write(path, content.getvalue())
+    _files.write(path, content.getvalue())
     return path
 
 

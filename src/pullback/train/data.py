@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
+import pullback._files as _files
 from pullback.train import pictures
 
 SIDE = 28
@@ -34,12 +37,14 @@ _IDX_NAME = re.compile(
     r"(?:.*[-_.])?(?P<split>train|t10k|test)[-_.](?P<kind>images|labels)[-_.]idx(?P<axes>[13])[-_.]ubyte(?:\.gz)?"
 )
 _IDX_UNSIGNED_BYTE = 0x08
+_IDX_MOST_AXES = 8
+_CHUNK = 1 << 20
 
 Images = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
 
-class DataError(ValueError):
+class DataError(_files.FileError):
     """Data that are missing, incomplete, or not what they say they are."""
 
 
@@ -170,7 +175,11 @@ def download(mirror: str = MIRROR) -> Path:
 def _digest(path: Path) -> str | None:
     """Return the SHA-256 of what a file holds unpacked, as `read_idx` reads it; None if it is damaged or missing."""
     try:
-        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+        digest = hashlib.sha256()
+        with gzip.open(path) as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
     except (OSError, EOFError, zlib.error):
         return None
 
@@ -194,26 +203,36 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
         If the file cannot be read, is no IDX file of unsigned bytes, or is longer or shorter than its header says.
     """
     try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) if packed else file as content:
+                return _read_idx(path, content)
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _IDX_UNSIGNED_BYTE:
-        raise DataError(
-            f"{path}: not an IDX file of unsigned bytes (it starts with {content[:4].hex(' ') or 'nothing'})"
-        )
-    start = 4 + 4 * content[3]
-    if len(content) < start:
+
+
+def _read_idx(path: Path, content: IO[bytes] | gzip.GzipFile) -> npt.NDArray[np.uint8]:
+    magic = content.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _IDX_UNSIGNED_BYTE:
+        raise DataError(f"{path}: not an IDX file of unsigned bytes (it starts with {magic.hex(' ') or 'nothing'})")
+    axes = magic[3]
+    sides = content.read(4 * axes)
+    if len(sides) < 4 * axes:
         raise DataError(f"{path}: cut short within its header")
-    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
-    expected = int(np.prod(shape, dtype=object))
-    if len(content) - start != expected:
-        raise DataError(
-            f"{path}: {'cut short' if len(content) - start < expected else 'too long'}; its header says {expected:,} "
-            f"bytes of shape {shape}, it holds {len(content) - start:,}"
-        )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    if axes > _IDX_MOST_AXES:
+        raise DataError(f"{path}: has {axes} axes; at most {_IDX_MOST_AXES} are read")
+    shape = tuple(int.from_bytes(sides[at : at + 4], "big") for at in range(0, 4 * axes, 4))
+    expected = math.prod(shape)
+    # A chunk at a time: neither what a header says nor what a few packed bytes grow to is taken on trust.
+    values = bytearray()
+    while len(values) <= expected and (chunk := content.read(_CHUNK)):
+        values += chunk
+    if len(values) != expected:
+        said = f"its header says {expected:,} bytes of shape {shape}, it holds"
+        held = f"{said} {len(values):,}" if len(values) < expected else f"{said} more"
+        raise DataError(f"{path}: {'cut short' if len(values) < expected else 'too long'}; {held}")
+    return np.frombuffer(values, np.uint8).reshape(shape)
 
 
 def load_folder(folder: Path) -> Dataset:

@@ -19,11 +19,22 @@ from torch.nn import functional
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+import pullback._files as _files
 from pullback.nn import localization_parameter_groups
 from pullback.train import distortions, models, processes
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS, Distortion
-from pullback.train.runs import CLASSIFICATION, PAPER, Configuration, Row, Run, RunError, Trained, read_checkpoint
+from pullback.train.runs import (
+    CLASSIFICATION,
+    PAPER,
+    Configuration,
+    Row,
+    Run,
+    RunError,
+    Trained,
+    check_history,
+    read_checkpoint,
+)
 
 Batch = tuple[Tensor, Tensor]
 
@@ -271,6 +282,7 @@ class Recorder(Interruption):
         self.batches, self.before, self.progress = batches, before, progress
         self.history: list[Row] = []
         self.random_state = torch.get_rng_state()
+        self.is_under_way = False
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint keeps of this."""
@@ -290,6 +302,7 @@ class Recorder(Interruption):
         """Go on where the clock and the random numbers were, with the pictures where the network is."""
         self.batches.to(pl_module.device)
         torch.set_rng_state(self.random_state)
+        self.is_under_way = True
         self.started = time.perf_counter() - (self.history[-1]["seconds"] if self.history else 0)
         epochs = self.run.configuration.epochs
         self.progress.start(self.model, self.seed, epochs, len(self.batches), len(self.history))
@@ -348,6 +361,9 @@ def train(run: Run, dataset: Dataset, progress: Progress) -> list[Trained]:
     KeyboardInterrupt
         If the user interrupts.
     """
+    if processes.rank() == 0:
+        _files.sweep(run.path)
+        _files.sweep(run.last.parent)
     all_trained: list[Trained] = []
     test = TestBatches.of(run, dataset)
     for model, seed in run.configuration.jobs:
@@ -394,14 +410,20 @@ def _train_one(
             num_sanity_val_steps=0,
         )
         resumed = _resumable(run, model, seed)
-        with interruptible(recorder):
-            trainer.fit(
-                Training(network, settings, classes, len(dataset.train_labels)),
-                train_dataloaders=batches,
-                val_dataloaders=test,
-                ckpt_path=run.last if resumed else None,
-                weights_only=True,
-            )
+        try:
+            with interruptible(recorder):
+                trainer.fit(
+                    Training(network, settings, classes, len(dataset.train_labels)),
+                    train_dataloaders=batches,
+                    val_dataloaders=test,
+                    ckpt_path=run.last if resumed else None,
+                    weights_only=True,
+                )
+        except Exception as error:
+            # What parts of a checkpoint that do not fit lead Lightning and PyTorch into, before anything is trained.
+            if not resumed or recorder.is_under_way or isinstance(error, OSError):
+                raise
+            raise _corrupted(run, model, seed) from error
     state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     return Trained(model, seed, state, recorder.history)
 
@@ -417,11 +439,16 @@ def _resumable(run: Run, model: str, seed: int) -> bool:
             raise KeyError
         if not kept.keys() >= {"model", "seed", "history", "random_state"}:
             raise KeyError
-    except (RunError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{run.last}: corrupted; remove it, and --resume trains {model} with seed {seed} from its beginning"
-        ) from error
+        check_history(kept["history"], kept["model"], kept["seed"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _corrupted(run, model, seed) from error
     return (kept["model"], kept["seed"]) == (model, seed)
+
+
+def _corrupted(run: Run, model: str, seed: int) -> RunError:
+    return RunError(
+        f"{run.last}: corrupted; remove it, and --resume trains {model} with seed {seed} from its beginning"
+    )
 
 
 @contextmanager

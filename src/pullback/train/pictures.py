@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from pullback.train import atomic
+import pullback._files as _files
 from pullback.transforms import Affine, Transform
 from pullback.warping import warp
 
@@ -25,7 +25,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-class PictureError(ValueError):
+class PictureError(_files.FileError):
     """A file that cannot be read, or written, as a picture."""
 
 
@@ -53,6 +53,8 @@ def read(path: Path) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong with a file is either an error or not worth a word
+            with Image.open(path) as image:
+                image.verify()  # checksums of the parts of a PNG, which are not looked at where it is loaded
             with Image.open(path) as image:
                 picture = _values(ImageOps.exif_transpose(image), of_16_bits=image.format in ("PNG", "PPM"))
     except Exception as error:  # decoders raise whatever a broken file leads them into
@@ -133,7 +135,7 @@ def encode(path: Path, picture: Picture) -> bytes:
 
 def write(path: Path, picture: Picture) -> None:
     """Write a picture file, whole or not at all; as :func:`encode`."""
-    atomic.write(path, encode(path, picture))
+    _files.write(path, encode(path, picture))
 
 
 def gray(picture: Picture) -> npt.NDArray[np.float32]:

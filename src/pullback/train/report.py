@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+import pullback._files as _files
 from pullback._version import __version__
-from pullback.train import atomic, curves, data, models, pictures, view
+from pullback.train import curves, data, models, pictures, view
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
 from pullback.train.evaluation import Result, summarize
@@ -66,7 +67,7 @@ def write(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> Path:
         The file.
     """
     path = run.path / "report.html"
-    atomic.write(path, page(run, dataset, all_trained))
+    _files.write(path, page(run, dataset, all_trained))
     return path
 
 

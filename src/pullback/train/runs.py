@@ -9,13 +9,17 @@
 ``report.html``                          the page that shows the run
 =======================================  ==================================================================
 
-Every file is written whole or not at all, and no file is needed to read another.
+Every file is written whole or not at all, TensorBoard's apart, and no file is needed to read another. A flipped byte is
+seen in each that is read again: ``config.json`` has a CRC-32 of its entries under "checksum", the metadata of a
+safetensors file the SHA-256 of that file (with zeros in the place of the digest), and ``last.ckpt``, a zip archive, the
+SHA-256 of itself without it as its comment.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -31,9 +35,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+import pullback._files as _files
 from pullback._version import __version__
 from pullback.nn import FAMILIES
-from pullback.train import atomic, models
+from pullback.train import models
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
 
@@ -57,9 +62,14 @@ COLUMNS = (
 
 # Under this name the metadata of a safetensors file hold the rest of what was trained.
 _METADATA = "training"
+# Stands where the digest of a file will, while that is formed.
+_NO_DIGEST = "0" * 64
+# A zip archive ends in the length of its comment, of two bytes, and the comment.
+_COMMENT = (64).to_bytes(2, "little")
+_MOST = 1_000_000
 
 
-class RunError(ValueError):
+class RunError(_files.FileError):
     """A run that is missing, damaged, or not what was asked for."""
 
 
@@ -180,12 +190,12 @@ class Configuration:
         object.__setattr__(self, "models", tuple(name for name in models.MODELS if name in self.models))
         for name in ("seeds", "epochs", "batch_size"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise RunError(f"{name} is {value!r}; give a whole number of at least 1")
+            if type(value) is not int or not 1 <= value <= _MOST:
+                raise RunError(f"{name} is {value!r}; give a whole number from 1 to {_MOST:,}")
         for name in ("learning_rate", "localization_scale", "weight_decay"):
             value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 <= value < math.inf:
-                raise RunError(f"{name} is {value!r}; give a number of at least 0")
+            if type(value) not in (int, float) or not 0 <= value <= _MOST:
+                raise RunError(f"{name} is {value!r}; give a number from 0 to {_MOST:,}")
 
     @property
     def jobs(self) -> list[tuple[str, int]]:
@@ -221,6 +231,10 @@ class Trained:
     def seconds(self) -> float:
         """How long the training took."""
         return float(self.history[-1]["seconds"])
+
+
+# What damaged metadata and tensors lead readers into.
+_DAMAGES = (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, safetensors.SafetensorError)
 
 
 class Run:
@@ -266,7 +280,7 @@ class Run:
         made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             (path / "checkpoints").mkdir(parents=True)
-            atomic.write(path / "config.json", _describe(configuration, dataset))
+            _files.write(path / "config.json", _describe(configuration, dataset))
         except BaseException:
             for folder in (path / "checkpoints", *made):
                 if folder.is_dir():
@@ -286,21 +300,23 @@ class Run:
         file = path / "config.json"
         if not file.is_file():
             raise RunError(f"{path}: no such run (it has no config.json)")
+        content = _description(file)
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
             configuration = Configuration(**content["configuration"])
-            classes = tuple(str(name) for name in content["dataset"]["classes"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            classes = content["dataset"]["classes"]
+            if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+                raise TypeError("its classes are no list of names")
+            return cls(path, configuration, tuple(classes))
+        except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file}: not readable as the configuration of a run ({error})") from error
-        return cls(path, configuration, classes)
 
     def with_seeds(self, seeds: int) -> Run:
         """Return the run with more seeds to train, and write that down."""
         file = self.path / "config.json"
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = _description(file)
         configuration = dataclasses.replace(self.configuration, seeds=seeds)
         content["configuration"] = dataclasses.asdict(configuration)
-        atomic.write(file, json.dumps(content, indent=2) + "\n")
+        _files.write(file, _files.json_text(content, 2))
         return Run(self.path, configuration, self.shown)
 
     @property
@@ -332,18 +348,26 @@ class Run:
 
     def keep(self, trained: Trained) -> None:
         """Write the checkpoint of a finished training."""
-        told = {"model": trained.model, "seed": trained.seed, "history": trained.history}
+        told = {
+            "sha256": _NO_DIGEST,
+            "model": trained.model,
+            "seed": trained.seed,
+            "history": trained.history,
+        }
         tensors = {name: value.contiguous() for name, value in trained.state.items()}
-        content = safetensors.torch.save(tensors, {_METADATA: json.dumps(told)})
-        atomic.write(self._checkpoint(trained.model, trained.seed), content)
+        content = safetensors.torch.save(tensors, {_METADATA: json.dumps(told, allow_nan=False)})
+        content = content.replace(_NO_DIGEST.encode(), hashlib.sha256(content).hexdigest().encode(), 1)
+        _files.write(self._checkpoint(trained.model, trained.seed), content)
 
     def keep_last(self, trainer: Trainer) -> None:
         """Write the checkpoint of the training under way; every process of a training takes part."""
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self.last)  # of the processes only the first one writes
             return
-        with atomic.replacing(self.last) as temporary:
+        with _files.replacing(self.last) as temporary:
             trainer.save_checkpoint(temporary)
+            content = temporary.read_bytes()
+            temporary.write_bytes(content[:-2] + _COMMENT + hashlib.sha256(content).hexdigest().encode())
 
     def load(self, model: str, seed: int) -> Trained:
         """Read the checkpoint of a finished training.
@@ -357,15 +381,17 @@ class Run:
         if not path.is_file():
             raise RunError(f"{path}: no such checkpoint")
         try:
-            with safetensors.safe_open(path, "pt") as file:
-                told = json.loads((file.metadata() or {})[_METADATA])
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            trained = Trained(state=state, **told)
-            if not trained.history:
-                raise KeyError("history")
+            content = path.read_bytes()
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            told = json.loads(header["__metadata__"][_METADATA])
+            digest = told.pop("sha256")
+            if hashlib.sha256(content.replace(digest.encode(), _NO_DIGEST.encode(), 1)).hexdigest() != digest:
+                raise ValueError("its digest is of something else")
+            trained = Trained(state=safetensors.torch.load(content), **told)
+            check_history(trained.history, trained.model, trained.seed)
         except KeyError as error:
             raise RunError(f"{path}: not a checkpoint of this program") from error
-        except (OSError, ValueError, TypeError, safetensors.SafetensorError) as error:
+        except _DAMAGES as error:
             raise RunError(f"{path}: corrupted, it cannot be read as a checkpoint") from error
         if (trained.model, trained.seed) != (model, seed):
             raise RunError(f"{path}: holds {trained.model} with seed {trained.seed}, not what its name says")
@@ -403,7 +429,7 @@ class Run:
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        atomic.write(self.path / "metrics.csv", text.getvalue())
+        _files.write(self.path / "metrics.csv", text.getvalue())
 
     def _checkpoint(self, model: str, seed: int) -> Path:
         return self.path / "checkpoints" / f"{model}-seed{seed}.safetensors"
@@ -420,11 +446,41 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint")
     try:
+        archive = path.read_bytes()
+        if _COMMENT + hashlib.sha256(archive[:-66] + b"\0\0").hexdigest().encode() != archive[-66:]:
+            raise ValueError("its digest is of something else")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what unpickling a damaged file raises is anyone's guess
         raise RunError(f"{path}: corrupted, it cannot be read as a checkpoint") from error
     if not isinstance(content, dict):
         raise RunError(f"{path}: not a checkpoint of this program")
+    return content
+
+
+def check_history(history: Any, model: str, seed: int) -> None:
+    """Refuse what is no history of a training, one row an epoch.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError
+    """
+    for epoch, row in enumerate(history, 1):
+        if row.keys() != set(COLUMNS) or (row["model"], row["seed"], row["epoch"]) != (model, seed, epoch):
+            raise ValueError(f"row {epoch} of the history is of something else")
+        if not all(type(row[name]) in (int, float) and math.isfinite(row[name]) for name in COLUMNS[1:]):
+            raise ValueError(f"row {epoch} of the history holds what is no number")
+    if not history:
+        raise ValueError("the history is empty")
+
+
+def _description(file: Path) -> dict[str, Any]:
+    """Read ``config.json``."""
+    try:
+        content = _files.parsed(file.read_bytes())
+        if content.keys() - {"configuration", "dataset", "versions"}:
+            raise ValueError("it has other entries")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file}: not readable as the configuration of a run ({error})") from error
     return content
 
 
@@ -444,4 +500,4 @@ def _describe(configuration: Configuration, dataset: Dataset) -> str:
             "python": platform.python_version(),
         },
     }
-    return json.dumps(description, indent=2) + "\n"
+    return _files.json_text(description, 2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import statistics
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from pullback.train import atomic, models
+import pullback._files as _files
+from pullback.train import models
 from pullback.train.distortions import DISTORTIONS
-from pullback.train.runs import COLUMNS, SCHEDULES, Configuration, Row, Run, Trained
+from pullback.train.runs import COLUMNS, SCHEDULES, Configuration, Row, Run, RunError, Trained, check_history
 from pullback.train.table1 import CELLS, Cell
 
 # Model, transform and distortion.
@@ -84,11 +85,13 @@ def write(runs: Path, out: Path) -> Path:
     kept = _kept(out)
     measured = [one for cell in CELLS if (one := _chosen(_of_run(runs, cell), kept.get(cell.name)))]
     out.mkdir(parents=True, exist_ok=True)
-    atomic.write(out / "table1.json", json.dumps([_record(one) for one in measured], indent=1) + "\n")
-    atomic.write(out / "table1-metrics.csv", _metrics(measured))
-    atomic.write(out / "table1.svg", _figure(measured))
+    metrics = _metrics(measured)
+    record = {"cells": [_record(one) for one in measured], "metrics": _crc32(metrics)}
+    _files.write(out / "table1-metrics.csv", metrics)
+    _files.write(out / "table1.json", _files.json_text(record, 1))
+    _files.write(out / "table1.svg", _figure(measured))
     page = out / "table1.md"
-    atomic.write(page, _page(measured))
+    _files.write(page, _page(measured))
     return page
 
 
@@ -113,20 +116,38 @@ def _kept(out: Path) -> dict[str, Measured]:
     """Read what was written before, by the names of the cells."""
     if not (out / "table1.json").is_file():
         return {}
+    try:
+        return _read(out)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, csv.Error) as error:
+        raise RunError(
+            f"{out / 'table1.json'}: damaged, or not of the table1-metrics.csv beside it ({error})"
+        ) from error
+
+
+def _read(out: Path) -> dict[str, Measured]:
+    content = _files.parsed((out / "table1.json").read_bytes())
+    metrics = (out / "table1-metrics.csv").read_text(encoding="utf-8")
+    if content["metrics"] != _crc32(metrics):
+        raise ValueError("its checksum of the metrics is another")
     histories: dict[tuple[str, int], list[Row]] = {}
-    with (out / "table1-metrics.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            place = (row.pop("cell"), int(row["seed"]))
-            histories.setdefault(place, []).append({name: _value(name, text) for name, text in row.items()})
+    for row in csv.DictReader(io.StringIO(metrics)):
+        place = (row.pop("cell"), int(row["seed"]))
+        histories.setdefault(place, []).append({name: _value(name, text) for name, text in row.items()})
     cells = {cell.name: cell for cell in CELLS}
     kept = {}
-    for record in json.loads((out / "table1.json").read_text(encoding="utf-8")):
+    for record in content["cells"]:
         cell = cells[record["cell"]]
         configuration = Configuration(**record["configuration"])
         seeds = [one["seed"] for one in record["seeds"]]
+        for seed in seeds:
+            check_history(histories[cell.name, seed], cell.model, seed)
         trained = tuple(Trained(cell.model, seed, {}, histories[cell.name, seed]) for seed in seeds)
         kept[cell.name] = Measured(cell, configuration, trained)
     return kept
+
+
+def _crc32(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def _value(column: str, text: str) -> Any:

@@ -4,10 +4,11 @@ Both hold one description, a tree of families and of the arguments that make the
 (:meth:`object.__reduce__`) under their names::
 
     {"format": "pullback transform", "version": 1, "family": "Translation",
-     "arguments": {"parameters": {"shape": [2], "values": [1.0, 2.0]}}}
+     "arguments": {"parameters": {"shape": [2], "values": [1.0, 2.0]}}, "checksum": "6bde8f9b"}
 
 In JSON, arrays are written out. A float is the shortest text that reads back as the same float64 (its ``repr``), and
-those that JSON does not know are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. In npz, the description is the text
+those that JSON does not know are the strings ``"nan"``, ``"inf"`` and ``"-inf"``. The checksum is a CRC-32 of all else;
+who changes numbers by hand takes it out. In npz, whose members have a CRC-32 each, the description is the text
 ``description.npy``, in which an array is the name of another member: ``{"member": "array_0"}``. Neither holds code,
 nor is any run to read it: a family is looked up by its name among the subclasses of :class:`Stored`.
 """
@@ -20,13 +21,14 @@ import json
 import math
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+import pullback._files as _files
 
 if TYPE_CHECKING:
     from typing import Self
@@ -67,7 +69,8 @@ class Stored:
         ----------
         path : str or path
             Where to; the end of the name says how. ``.json``: text, for a transform of at most 1,000 numbers.
-            ``.npz``: NumPy's archive, for any. A file that is there is replaced.
+            ``.npz``: NumPy's archive, for any. A file that is there is replaced, in one step: whatever stops it, the
+            file is the old one or the new one.
 
         Raises
         ------
@@ -105,10 +108,10 @@ class Stored:
                     f"{name}: the transform has {count} numbers; as JSON, write at most {_MOST_NUMBERS_AS_TEXT}, "
                     "or give a `path` that ends in '.npz'"
                 )
-            Path(path).write_text(json.dumps(_spelled_out(description, arrays), indent=1, allow_nan=False) + "\n")
+            _files.write(Path(path), _files.json_text(_spelled_out(description, arrays), 1))
         else:
             members: dict[str, Any] = {f"array_{k}": array for k, array in enumerate(arrays)}
-            with open(path, "wb") as file:
+            with _files.replacing(Path(path)) as temporary, temporary.open("wb") as file:
                 np.savez(file, description=np.array(json.dumps(description, allow_nan=False)), **members)
 
     @classmethod
@@ -154,7 +157,7 @@ class Stored:
         """Return the transform in a file; `function` is the name for errors."""
         transform = _read(function, path)
         if not isinstance(transform, cls):
-            raise ValueError(
+            raise _files.FileError(
                 f"{function}: {os.fspath(path)!r} holds a transform of the family {type(transform).__name__}; "
                 "load it by that class, or by Transform"
             )
@@ -237,37 +240,65 @@ def _spelled_out(description: Any, arrays: list[Array]) -> Any:
 
 
 def _read(name: str, path: StrPath) -> Stored:
-    file = Path(path)
-    content = file.read_bytes()
+    content = Path(path).read_bytes()
     where = f"{name}: {os.fspath(path)!r}"
+    members: dict[str, Array] = {}
     try:
-        description, members = _read_archive(content) if content.startswith(_ZIP) else (json.loads(content), {})
-    except (ValueError, OSError, KeyError, EOFError, RecursionError, NotImplementedError, *_DAMAGES) as error:
-        raise ValueError(f"{where} is damaged, or no file of a transform ({error})") from None
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ValueError(f"{where} is no file of a transform; give one that Transform.save wrote")
-    version = description.get("version")
+        if content.startswith(_ZIP):
+            description, members = _read_archive(content)
+        else:
+            description = _files.parsed(content)
+    except Exception as error:  # what a damaged archive leads its reader into is anyone's guess
+        raise _files.FileError(f"{where} is damaged, or no file of a transform ({error})") from error
+    if description.pop("format", None) != FORMAT:
+        raise _files.FileError(f"{where} is no file of a transform; give one that Transform.save wrote")
+    version = description.pop("version", None)
     if version != VERSION:
-        raise ValueError(f"{where} has version {version!r} of the format, but this pullback reads version {VERSION}")
+        raise _files.FileError(
+            f"{where} has version {version!r} of the format, but this pullback reads version {VERSION}"
+        )
     return _made(where, description, members)
 
 
-_DAMAGES = (zipfile.BadZipFile, zlib.error)
+def _read_archive(content: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the description in an archive, and its arrays by name; nothing is larger than what is in the file."""
+    members: dict[str, Any] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        infos = archive.infolist()
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+            raise ValueError("its members are compressed")
+        if sum(info.file_size for info in infos) > len(content):
+            raise ValueError("its members are larger than the file")
+        for member in infos:
+            members[member.filename.removesuffix(".npy")] = _read_array(archive.read(member))
+    description = members.pop("description")
+    if description.dtype.kind != "U" or any(array.dtype != np.float64 for array in members.values()):
+        raise ValueError("its arrays are not of text and of float64")
+    return _files.parsed(str(description)), members
 
 
-def _read_archive(content: bytes) -> tuple[Any, dict[str, Array]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        members = {key: archive[key] for key in archive.files}
-    return json.loads(str(members.pop("description"))), members
+def _read_array(content: bytes) -> npt.NDArray[Any]:
+    """Return the array of a .npy file, if that is as large as it says."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"version {version} of the .npy format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"an array of {dtype} of shape {shape} in {len(content)} bytes")
+    file.seek(0)
+    return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def _made(where: str, description: Any, members: dict[str, Array]) -> Stored:
     """Return the transform of a description."""
     try:
         name, arguments = description["family"], description["arguments"]
+        if len(description) > 2:
+            raise ValueError(f"it has entries that are not known: {', '.join(description.keys())}")
         family = _families().get(name)
         if family is None:
-            raise _UnknownFamilyError(
+            raise _files.FileError(
                 f"{where} holds a transform of the family {name!r}, which is not known here; known are "
                 f"{', '.join(sorted(_families()))}"
             )
@@ -276,25 +307,30 @@ def _made(where: str, description: Any, members: dict[str, Array]) -> Stored:
         several = [p.name for p in inspect.signature(maker).parameters.values() if p.kind is p.VAR_POSITIONAL]
         parts = [part for key in several for part in values.pop(key)]
         return maker(*parts, **values)
-    except _UnknownFamilyError:
+    except (_files.FileError, MemoryError):
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise ValueError(f"{where} is damaged ({error})") from None
-
-
-class _UnknownFamilyError(ValueError):
-    """A family that no class has, somewhere in a description."""
+    except Exception as error:  # of whatever is wrong with the arguments that a family is made from
+        raise _files.FileError(f"{where} is damaged ({error})") from error
 
 
 def _value(where: str, description: Any, members: dict[str, Array]) -> Any:
     if isinstance(description, list):
         return [_value(where, part, members) for part in description]
-    if isinstance(description, str):
-        return float(description)
-    if not isinstance(description, dict):
+    if isinstance(description, bool | int):
         return description
+    if not isinstance(description, dict):
+        return _number(description)
     if "family" in description:
         return _made(where, description, members)
     if "member" in description:
         return members[description["member"]]
-    return np.array([float(value) for value in description["values"]]).reshape(description["shape"])
+    shape = description["shape"]
+    if not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError(f"the shape of an array is {shape}")
+    return np.array([_number(value) for value in description["values"]], np.float64).reshape(shape)
+
+
+def _number(value: Any) -> float:
+    if type(value) in (int, float) or value in ("nan", "inf", "-inf"):
+        return float(value)
+    raise ValueError(f"{value!r} is no number")
