@@ -228,10 +228,16 @@ Geometry alongside(const Request& request, const Array& array, const Geometry& g
     return other;
 }
 
+// Axes of one entry have no step, whatever is written of it.
 bool same_layout(const Image& one, const Image& other, int ndim) {
-    return one.dtype == other.dtype && one.batch == other.batch && one.channels == other.channels &&
-           one.batch_stride == other.batch_stride && one.channel_stride == other.channel_stride &&
-           std::equal(one.size, one.size + ndim, other.size) && std::equal(one.stride, one.stride + ndim, other.stride);
+    bool same = one.dtype == other.dtype && one.batch == other.batch && one.channels == other.channels &&
+                (one.batch == 1 || one.batch_stride == other.batch_stride) &&
+                (one.channels == 1 || one.channel_stride == other.channel_stride);
+    for (int axis = 0; axis < ndim; ++axis) {
+        same = same && one.size[axis] == other.size[axis] &&
+               (one.size[axis] == 1 || one.stride[axis] == other.stride[axis]);
+    }
+    return same;
 }
 
 Call make_call(const Request& request, const Image& image, const Geometry& geometry) {

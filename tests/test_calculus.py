@@ -1,5 +1,6 @@
 """Derivatives on tensors beyond the first reverse one: second order, forward mode, vmap, and the rules of operators."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -48,6 +49,12 @@ def hold_against_composite(case):
     for ours, theirs in zip(second_derivatives(native(case), case), second_derivatives(plain(case), case), strict=True):
         scale = max(1, theirs.abs().max())
         torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-10)
+
+
+def test_axes_of_one_entry_may_have_any_step():
+    """NumPy gives a new axis a stride of zero."""
+    case = make(2, batch=(1, 1), channels=1, dtype=np.float64, points=(3, 4))
+    hold_against_composite(replace(case, image=case.image[0, 0][None, None]))
 
 
 def test_second_order_of_whole_blocks_and_few_threads():

@@ -98,7 +98,7 @@ def test_scatter(engine, interpolation, border, extent, ndim, kind, seed):
 def test_slopes(engine, interpolation, border, extent, ndim, batch, seed):
     """They move with image and coordinates as the reference's do."""
     mode, options = (interpolation, border, extent), dict(batch=batch, dtype=np.float64, points=20, seed=seed)
-    case = make(ndim, mode, fill=0.5, **options)
+    case = make(ndim, mode, fill=(0.5, -1.5), **options)
     image_dot, coords_dot, _ = motions(case, seed)
     ahead, behind = (
         REFERENCE.gradient(replace(case, image=case.image + s * image_dot, geometry=case.geometry + s * coords_dot))

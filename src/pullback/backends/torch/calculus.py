@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pullback.backends.composite import sum_dtype
 from pullback.backends.torch import batching
 from pullback.backends.torch.batching import split
-from pullback.backends.torch.codes import sizing_without_fill, without_fill
+from pullback.backends.torch.codes import sizing_without_fill, with_each_fill, without_fill
 from pullback.backends.torch.native import batch_size
 from pullback.backends.torch.operators import (
     Operator,
@@ -171,8 +172,11 @@ def _save_gradient(ctx: Any, inputs: Any, output: Any) -> None:
 def _gradient_backward(ctx: Any, grad: Tensor) -> Any:
     """Take the inner product with slopes for a derivative along a motion, one of its own for each channel."""
     image, geometry = ctx.saved_tensors
-    on_image, on_geometry = _along_each_channel(image, geometry, grad, ctx.shape, ctx.code)
-    return on_image, on_geometry.sum_to_size(geometry.shape), None, None
+    codes = with_each_fill(ctx.code)
+    pieces = zip(image.chunk(len(codes), 1), grad.chunk(len(codes), 1), codes, strict=True)
+    parts = [_along_each_channel(part, geometry, motion, ctx.shape, code) for part, motion, code in pieces]
+    on_images, on_geometries = zip(*parts, strict=True)
+    return torch.cat(on_images, 1), sum(on_geometries).sum_to_size(geometry.shape), None, None
 
 
 def _along_each_channel(

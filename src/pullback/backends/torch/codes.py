@@ -70,6 +70,13 @@ def without_fill(code: str) -> str:
     return _written(kind, is_reversed, shape, frames, replace(plan, fill=(0.0,)))
 
 
+@cached
+def with_each_fill(code: str) -> tuple[str, ...]:
+    """Return the codes of channels that have a fill each; the one code where all have the same."""
+    kind, is_reversed, shape, frames, plan = _parsed(code)
+    return tuple(_written(kind, is_reversed, shape, frames, replace(plan, fill=(fill,))) for fill in plan.fill)
+
+
 def code_of_sizing(sizing: Sizing) -> str:
     """Return the code of how an image is read in another size, which does not have the sizes."""
     fill = tuple(map(str, sizing.fill))
