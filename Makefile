@@ -53,9 +53,11 @@ browser:
 		(apt-get update && apt-get install --yes --no-install-recommends chromium) > /dev/null 2>&1 || \
 		echo "no Chromium here: the tests of the site's figures will be skipped"
 
-# A file's tests stay together: some of them share what is slow to make, such as the site.
+# A process that has nothing left to do takes tests from another.
+IN_PROCESSES := --numprocesses auto --maxprocesses 4 --dist worksteal
+
 test: $(VENV)/built browser
-	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -q $(IN_PROCESSES)
 
 # SciPy's own tests of its interpolation functions, on those of pullback.compat.scipy.
 test-scipy: $(VENV)/built
@@ -66,7 +68,7 @@ mutants: $(VENV)/built
 	$(BIN)/python tests/mutants.py
 
 test-slow: $(VENV)/built
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q $(IN_PROCESSES) -m slow
 
 # The tests that run native code, with every memory access checked and undefined behaviour looked for. The package that
 # they test stands in build/; -S keeps the editable install, which would go first, out of the way. What forks, starts
@@ -74,7 +76,7 @@ test-slow: $(VENV)/built
 sanitize: SANITIZED := build/sanitize
 sanitize: SANITIZED_TESTS := $(filter-out tests/test_cli% $(patsubst %,tests/test_%.py,colocalization compat_cv2 compat_torch \
 	data distortions distributed face files nn nn_failures nn_forms peers pictures readme regularizers report site site_transforms symbols train), \
-	$(wildcard tests/test_*.py)) -k 'not fork and not environment and not an_isa_that_is_not_here'
+	$(wildcard tests/test_*.py)) tests/conformance -k 'not fork and not environment and not an_isa_that_is_not_here'
 sanitize: SANITIZED_SECONDS := 120
 sanitize-short: SANITIZED := build/sanitize-short
 sanitize-short: SANITIZED_OPTIONS := -D PULLBACK_NATIVE=ON

@@ -66,22 +66,26 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
+def site(made_once):
     """The site, built without executing its pages, and served."""
     missing = [tool for tool in TOOLS if importlib.util.find_spec(tool) is None]
     if missing:
         pytest.skip(f"the site needs {', '.join(missing)}, not installed")
-    folder = tmp_path_factory.mktemp("site")
-    settings = {"nb_execution_mode": "off", "autosummary_generate": "0", "exclude_patterns": ",".join(LEFT_OUT)}
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-d", str(folder / "doctrees")]
-    command += [word for name, value in settings.items() for word in ("-D", f"{name}={value}")]
-    built = subprocess.run([*command, str(DOCS), str(folder / "html")], capture_output=True, text=True, timeout=300)
-    assert built.returncode == 0, built.stdout + built.stderr
+    folder = made_once("site", build)
     handler = functools.partial(Quiet, directory=str(folder / "html"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield Site(folder / "html", f"http://127.0.0.1:{server.server_port}/")
         server.shutdown()
+
+
+def build(folder):
+    """Build the site."""
+    settings = {"nb_execution_mode": "off", "autosummary_generate": "0", "exclude_patterns": ",".join(LEFT_OUT)}
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-d", str(folder / "doctrees")]
+    command += [word for name, value in settings.items() for word in ("-D", f"{name}={value}")]
+    built = subprocess.run([*command, str(DOCS), str(folder / "html")], capture_output=True, text=True, timeout=300)
+    assert built.returncode == 0, built.stdout + built.stderr
 
 
 # Playwright's event loop runs while the fixture lives: no longer than the module, for tests with loops of their own.

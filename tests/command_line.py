@@ -21,26 +21,30 @@ PROGRAM = (
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory) -> Path:
+def shapes(made_once) -> Path:
     """A folder with two classes of pictures, bars and squares."""
     Image = pytest.importorskip("PIL.Image")
-    folder = tmp_path_factory.mktemp("shapes")
-    random = np.random.default_rng(0)
-    for name, height in (("bar", 16), ("square", 6)):
-        (folder / name).mkdir()
-        for k in range(20):
-            picture = np.zeros((28, 28), np.uint8)
-            picture[14 - height // 2 : 14 + height // 2, 11:17] = random.integers(150, 256)
-            Image.fromarray(picture).save(folder / name / f"{k}.png")
-    return folder
+
+    def draw(folder: Path) -> None:
+        random = np.random.default_rng(0)
+        for name, height in (("bar", 16), ("square", 6)):
+            (folder / name).mkdir(parents=True)
+            for k in range(20):
+                picture = np.zeros((28, 28), np.uint8)
+                picture[14 - height // 2 : 14 + height // 2, 11:17] = random.integers(150, 256)
+                Image.fromarray(picture).save(folder / name / f"{k}.png")
+
+    return made_once("shapes", draw)
 
 
 @pytest.fixture(scope="session")
-def trained(shapes, tmp_path_factory) -> Path:
+def trained(shapes, made_once) -> Path:
     """A run that was trained through the command line."""
-    folder = tmp_path_factory.mktemp("runs")
-    assert ended("train", "--data", shapes, *RUN, "--runs", folder, "--name", "shapes") == 0
-    return folder / "shapes"
+
+    def train(folder: Path) -> None:
+        assert ended("train", "--data", shapes, *RUN, "--runs", folder, "--name", "shapes") == 0
+
+    return made_once("runs", train) / "shapes"
 
 
 @pytest.fixture

@@ -1,193 +1,405 @@
-"""Small faults put into the code one by one, each of which the tests must find: ``make mutants``.
+"""Small faults put into copies of the tree, one at a time: does a test notice? ``make mutants``
 
-    python tests/mutants.py [--room ROOM] [--seconds 120] [NUMBER ...]
+The faults are those of ``mutations.py``. Each is run against the tests that reach its lines, quick ones first, until
+one fails. Which tests reach what is found out by one run of the whole suite, and kept in ``build/mutants`` for as long
+as the tree stays as it is. Faults in the kernels stand in one binary, for one instruction set, and an environment
+variable chooses among them; those run against the tests that hold kernels against something else.
 
-A fault is a piece of source that stands once below ``src/``, wherever that is, and what it is replaced by, so that
-files may move; one whose piece is gone, or stands twice, ends the run. It is tried in a copy of the tree, on the tests
-named with it, which stop at the first failure. What the tests miss is printed at the end, and by room.
+This module is also the plugin of pytest that tells what each test covers, and how long it takes.
 """
 
+from __future__ import annotations
+
 import argparse
+import collections
+import concurrent.futures
+import hashlib
+import importlib.util
+import json
 import os
+import queue
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parent.parent
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# What holds kernels against the reference, against peers or against themselves, where the suite has it.
+KERNEL_TESTS = [
+    *("conformance", "test_modes.py", "test_kinds.py", "test_adjoint.py", "test_isa.py", "test_exactness.py"),
+    *("test_hostile.py", "test_layout.py", "test_labels.py", "test_prefilter.py", "test_resize.py", "test_normal.py"),
+    *("test_threads.py", "test_calculus.py", "test_torch.py", "test_peers.py", "test_native_arguments.py"),
+]
+TIMED_OUT, NO_TESTS, NO_SUCH_TESTS = -1, 5, 4
+# Without the finder of an editable install, which goes before PYTHONPATH.
+SITE = """
+import sys
+sys.meta_path = [finder for finder in sys.meta_path if not type(finder).__name__.startswith("ScikitBuild")]
+"""
+CHOOSE = """
+#pragma once
+#include <cstdlib>
+inline const int pullback_mutant = std::getenv("PULLBACK_MUTANT") ? std::atoi(std::getenv("PULLBACK_MUTANT")) : -1;
+"""
 
 
-class Mutant(NamedTuple):
-    """A fault, and the tests that are to find it."""
+class Fault(NamedTuple):
+    """A mutation in its place."""
 
+    number: int
+    name: str
+    file: str  # in the tree
+    lines: range
     before: str
     after: str
-    tests: str
+
+    @property
+    def is_native(self) -> bool:
+        return self.file.startswith("native/")
+
+    @property
+    def room(self) -> str:
+        parts = Path(self.file).parts
+        return "native" if self.is_native else parts[2] if len(parts) > 3 else "ground"
 
 
-MUTANTS = (
-    # Floor 1: what is remembered, names, axes
-    Mutant('return kind, struct.pack("d", value)', "return kind, value", "test_cache"),
-    Mutant("        if size > MOST_BYTES // 4:\n            return\n", "", "test_cache"),
-    Mutant("while self.bytes > MOST_BYTES:", "while False:", "test_cache"),
-    Mutant("os.register_at_fork(after_in_child=_memory.begin_in_child)", "pass", "test_cache test_processes"),
-    Mutant("return Frame(tuple(n / 2 for n in shape), middle)", "return Frame(middle, middle)", "test_frames"),
-    Mutant("tuple(m or float(output) for m in middle)", "tuple(m or 1.0 for m in middle)", "test_frames"),
-    Mutant("max(min(shape), 1) / 2,) * len(shape)", "max(max(shape), 1) / 2,) * len(shape)", "test_frames"),
-    Mutant("return int(batch) + lattice_ndim - after", "return lattice_ndim - after", "test_layout"),
-    Mutant("spatial.pop(len(shape) - 1 - self.after_channel)", "spatial.pop(0)", "test_layout"),
-    Mutant("last - abs(k % max(2 * last, 1) - last)", "last - abs(k % max(2 * last + 1, 1) - last)", "conformance"),
-    # Floor 2: checks and backends
-    Mutant("short = shape[-1] <= 16 and", "short = shape[-1] <= 4 and", "test_layout"),
-    Mutant("all(4 * shape[-1] <= side for side", "any(4 * shape[-1] <= side for side", "test_layout"),
-    Mutant("not bool(((array >= 0) & (array <= 1)).all())", "not bool((array >= 0).all())", "test_masks test_errors"),
-    Mutant("            bfloat16 = out.dtype != np.uint16\n", "            pass\n", "test_layout conformance"),
-    Mutant("return array.view(np.uint16) if _is_bfloat16(array) else array", "return array", "test_layout conformance"),
-    Mutant("        out.imag = 0\n", "        pass\n", "conformance"),
-    Mutant("return dtype.to_real() if is_tensor(image)", "return dtype if is_tensor(image)", "test_masks test_splat"),
-    # Floor 3: images at points
-    Mutant(
-        "is_covered = coverage > least_coverage(call.plan)\n    fill =",
-        "is_covered = coverage >= 0\n    fill =",
-        "test_masks",
-    ),
-    Mutant("graded = weight.dtype != (np.bool_ if xp is np else xp.bool)", "graded = False", "test_masks"),
-    Mutant("known = each if known is None else known * each", "known = each", "test_masks"),
-    Mutant("            call = call.apart_from(out)\n", "            pass\n", "test_layout"),
-    Mutant("share = share if self.weight is None else share * self.weight", "share = share", "test_splat"),
-    Mutant("highest = xp.where((shares > 0) & (highest == -np.inf), b, highest)", "pass", "test_splat"),
-    Mutant("if importance.dtype not in (xp.float32, xp.float64):", "if False:", "test_splat"),
-    Mutant("importance > -np.inf, importance,", "importance == importance, importance,", "test_splat"),
-    Mutant("table /= table.sum(axis=1, keepdims=True)", "pass", "test_resize"),
-    Mutant("stretch = max(n_in / n_out, 1.0) if antialias", "stretch = n_in / n_out if antialias", "test_resize"),
-    # Floor 3: maps of points
-    Mutant(
-        "-turn, -scale[..., None] * apply_linear(rotation_matrix(-turn), offset)", "-turn, -offset", "test_matrices"
-    ),
-    Mutant("cosine = cosine_a * cosine_b - (a * b).sum(-1)", "cosine = cosine_a * cosine_b", "test_matrices"),
-    Mutant(
-        "return grad if tuple(grad.shape) == tuple(shape) else grad.sum(0, keepdims=True)",
-        "return grad",
-        "test_velocity test_displacement test_chain test_thin_plate_spline test_matrices",
-    ),
-    Mutant("            kept.setflags(write=False)\n", "            pass\n", "test_velocity"),
-    # Floor 4: where images and maps meet
-    Mutant("    if not np.isfinite(jacobian).all():\n        return point\n", "", "test_antialias"),
-    Mutant(
-        "u, s, _ = np.linalg.svd(jacobian)\n    if not np.isfinite(s).all():\n        return point\n",
-        "u, s, _ = np.linalg.svd(jacobian)\n",
-        "test_antialias",
-    ),
-    Mutant(
-        "linear = matrix[..., ::-1, -2::-1] if call.lattice.reversed",
-        "linear = matrix[..., :-1] if call.lattice.reversed",
-        "test_antialias",
-    ),
-    Mutant("shift = shift[..., ::-1] if self.lattice.reversed else shift", "pass", "test_antialias"),
-    Mutant(
-        "np.maximum(np.ceil(np.minimum(s, _MOST_POSITIONS) - _PRECISION), 1)",
-        "np.ceil(np.minimum(s, _MOST_POSITIONS))",
-        "test_antialias",
-    ),
-    Mutant("is_tracing() or not (unsaid and transforms and channels == transforms[0] > 1)", "True", "test_layout"),
-    Mutant(
-        "turn = np.eye(d + 1)[[*range(d)[::-1], d]] if turned else np.eye(d + 1)", "turn = np.eye(d + 1)", "test_normal"
-    ),
-    # Floor 5: doors and networks
-    Mutant("determinant.abs().clamp(min=smallest)", "determinant.abs()", "test_regularizers"),
-    Mutant("(at.abs() - half).clamp(min=0)", "(at.abs() - half)", "test_regularizers"),
-    Mutant("if 1 < len(scalar) < 4 < channels:", "if False:", "test_compat_cv2"),
-    Mutant('values += 0.5 if dtype.kind == "u" else np.copysign(0.5, values)', "values += 0.5", "test_compat_scipy"),
-    Mutant("too_large = values >= float(limits.max)", "too_large = values > float(limits.max)", "test_compat_scipy"),
-    # Floor 6: training
-    Mutant("return min(size, self.pictures - index * size)", "return size", "test_train test_distributed"),
-    Mutant('if path.is_dir() and not path.name.startswith(".")', "if path.is_dir()", "test_data"),
-)
+class Verdict(NamedTuple):
+    fault: Fault
+    is_caught: bool
+    by: str
+    seconds: float
 
 
-def place_of(mutant: Mutant) -> Path:
-    """Return the one file that holds the piece of source that a mutant replaces."""
-    files = [path for path in (ROOT / "src").rglob("*.py") if mutant.before in path.read_text()]
-    count = sum(path.read_text().count(mutant.before) for path in files)
-    if count != 1:
-        sys.exit(f"mutants: {mutant.before!r} stands {count} times below src; it must stand once")
-    return files[0].relative_to(ROOT)
+# Where the faults are
 
 
-def tests_of(mutant: Mutant) -> list[str]:
-    """Return the paths of a mutant's tests that there are."""
-    paths = [
-        f"tests/{name}" if (ROOT / "tests" / name).is_dir() else f"tests/{name}.py" for name in mutant.tests.split()
-    ]
-    found = [path for path in paths if (ROOT / path).exists()]
-    if not found:
-        sys.exit(f"mutants: none of the tests of {mutant.before!r} exists: {mutant.tests}")
+def sources(tree: Path) -> dict[str, str]:
+    paths = [*tree.glob("src/**/*.py"), *tree.glob("native/*.[hc]pp")]
+    return {path.relative_to(tree).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
+
+
+def find(tree: Path, partly: bool) -> list[Fault]:
+    """Return the mutations in their places; each must have one, but for those that an older tree has not."""
+    from mutations import MUTATIONS
+
+    texts, faults, wrong = sources(tree), [], []
+    for number, (name, before, after) in enumerate(MUTATIONS):
+        places = [(file, text.index(before)) for file, text in texts.items() if before in text]
+        if len(places) != 1 or texts[places[0][0]].count(before) != 1:
+            wrong.append(f"{name}: its text is there {sum(text.count(before) for text in texts.values())} times")
+            continue
+        file, start = places[0]
+        first = texts[file].count("\n", 0, start) + 1
+        lines = range(first, first + before.rstrip("\n").count("\n") + 1)
+        faults.append(Fault(number, name, file, lines, before, after))
+    if wrong and not partly:
+        raise SystemExit("\n".join(["mutations.py does not fit the tree:", *wrong]))
+    for line in wrong:
+        print(f"left out, {line}")
+    return faults
+
+
+def wanted(fault: Fault, only: str) -> bool:
+    return only in fault.name or only == fault.room
+
+
+# Copies of the tree
+
+
+def copy(tree: Path, target: Path, module: Path) -> None:
+    """Copy what git knows of a tree, and the native module."""
+    shutil.rmtree(target, ignore_errors=True)
+    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=tree, text=True)
+    for name in filter(None, listed.splitlines()):
+        if (tree / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(tree / name, target / name)
+    shutil.copy2(module, target / "src" / "pullback")
+    (target / "build" / "site").mkdir(parents=True)
+    (target / "build" / "site" / "sitecustomize.py").write_text(SITE)
+
+
+def environment(copy: Path, **more: str) -> dict[str, str]:
+    paths = [copy / "build" / "site", copy / "src", Path(__file__).parent]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1", **more}
+
+
+def run_tests(copy: Path, tests: list[str], seconds: float | None, *options: str, **more: str) -> tuple[int, str]:
+    """Run tests in a copy; return the exit status, None for one that took too long, and what pytest says."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    # In a session of its own, so that what tests started ends with them.
+    started = subprocess.Popen(command, cwd=copy, env=environment(copy, **more), start_new_session=True, **pipes)
+    try:
+        said, _ = started.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+        return TIMED_OUT, "timed out"
+    return started.returncode, said
+
+
+# What covers what: the plugin
+
+
+class Watch:
+    """Tells `coverage` which test runs, or which fixture that tests share; keeps how long tests take."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.failed: set[str] = set()
+        self.seconds: dict[str, float] = collections.defaultdict(float)
+        self.users: dict[str, set[str]] = collections.defaultdict(set)
+
+    def switch(self, name: str) -> None:
+        os.environ["PULLBACK_CONTEXT"] = name
+        coverage = sys.modules.get("coverage")
+        current = coverage and coverage.Coverage.current()
+        if current:
+            current.switch_context(name)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        name = item.nodeid.partition("[")[0]
+        for fixture in getattr(item, "fixturenames", ()):
+            self.users[fixture].add(name)
+        self.switch(name)
+        start = time.perf_counter()
+        try:
+            return (yield)
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+            self.switch("")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Any:
+        if fixturedef.scope == "function":
+            return (yield)
+        self.switch(f"fixture {fixturedef.argname}")
+        try:
+            return (yield)
+        finally:
+            item = getattr(request, "_pyfuncitem", None)
+            self.switch(item.nodeid.partition("[")[0] if item is not None else "")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.add(report.nodeid.partition("[")[0])
+
+    def pytest_sessionfinish(self) -> None:
+        users = {fixture: sorted(names) for fixture, names in self.users.items()}
+        found = {"seconds": self.seconds, "users": users, "failed": sorted(self.failed)}
+        Path(self.path).write_text(json.dumps(found))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = os.environ.get("PULLBACK_WATCH")
+    if path:
+        config.pluginmanager.register(Watch(path))
+        os.environ["COVERAGE_PROCESS_START"] = os.environ["PULLBACK_COVERAGE"]
+
+
+def watch(copy: Path, files: list[str], out: Path) -> None:
+    """Run the whole suite in a copy, and keep which tests, and their processes, reach which lines of some files."""
+    for old in out.glob("coverage*"):
+        old.unlink()
+    settings, log = out / "coveragerc", out / "watch.log"
+    include = "".join(f"\n    {copy / file}" for file in files)
+    settings.write_text(
+        f"[run]\ndata_file = {out / 'coverage'}\nparallel = true\ncore = ctrace\ncontext = ${{PULLBACK_CONTEXT-}}\n"
+        f"include ={include}\n"
+    )
+    tool = [sys.executable, "-m", "coverage"]
+    command = [*tool, "run", f"--rcfile={settings}", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mutants"]
+    own = environment(
+        copy, PULLBACK_WATCH=str(out / "watch.json"), PULLBACK_COVERAGE=str(settings), PULLBACK_CONTEXT=""
+    )
+    with log.open("w") as said:
+        done = subprocess.run([*command, "tests"], cwd=copy, env=own, stdout=said, stderr=said, check=False)
+    if done.returncode:
+        print(f"some tests fail before anything is changed: {log}")
+    subprocess.run([*tool, "combine", "--quiet", f"--rcfile={settings}"], cwd=copy, env=own, check=True)
+
+
+def reaching(out: Path, copy: Path, faults: list[Fault]) -> dict[int, list[str]]:
+    """Return for each fault the tests that reach its lines, the quick ones first."""
+    import coverage
+
+    watched = json.loads((out / "watch.json").read_text())
+    seconds, users, failed = watched["seconds"], watched["users"], set(watched["failed"])
+    data = coverage.CoverageData(str(out / "coverage"))
+    data.read()
+    found = {}
+    for fault in faults:
+        contexts = data.contexts_by_lineno(str(copy / fault.file))
+        names = {name for line in fault.lines for name in contexts.get(line, ())} - {""}
+        if not names:  # at the head of a module, or in none of its functions: whatever reaches any of them
+            names = {name for reached in contexts.values() for name in reached} - {""}
+        tests: set[str] = set()
+        for name in {name.partition("|")[0] for name in names}:
+            fixture = name.removeprefix("fixture ")
+            tests |= set(users.get(fixture, ())) if fixture != name else {name}
+        found[fault.number] = sorted(tests - failed, key=lambda test: (seconds.get(test, 0), test))
     return found
 
 
-def is_found(mutant: Mutant, tree: Path, seconds: float) -> bool:
-    """Say whether the tests of a mutant fail, or do not end, on a copy of the tree that has it."""
-    path = tree / place_of(mutant)
-    whole = path.read_text()
-    path.write_text(whole.replace(mutant.before, mutant.after))
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests_of(mutant)]
+# One fault after the other
+
+
+def judge(copy: Path, fault: Fault, tests: list[str], seconds: float) -> Verdict:
+    start, path = time.monotonic(), copy / fault.file
+    text = path.read_text(encoding="utf-8")
+    more = {"PULLBACK_MUTANT": str(fault.number)} if fault.is_native else {}
+    if not fault.is_native:
+        path.write_text(text.replace(fault.before, fault.after), encoding="utf-8")
+    status, said = NO_TESTS, "nothing reaches it"
     try:
-        run = subprocess.run(
-            command,
-            cwd=tree,
-            env={**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
-        return True
+        for some in (tests[:40], tests[40:]):  # few files are quickly collected
+            if not some:
+                break
+            status, said = run_tests(copy, some, seconds - (time.monotonic() - start), "-x", "--tb=no", **more)
+            if status:
+                break
     finally:
-        path.write_text(whole)
-    if run.returncode not in (0, 1, 2):
-        sys.exit(f"mutants: pytest ended with {run.returncode}\n{run.stdout.decode()[-2000:]}")
-    return run.returncode != 0
+        path.write_text(text, encoding="utf-8")
+    by = next((line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))), said[-200:].strip())
+    is_caught = status not in (0, TIMED_OUT, NO_TESTS) and (status != NO_SUCH_TESTS or "ImportError while" in said)
+    return Verdict(fault, is_caught, by if status else "", time.monotonic() - start)
+
+
+def failing(copy: Path, tests: list[str]) -> list[str]:
+    """Return the options that leave out tests that fail before anything is changed."""
+    _, said = run_tests(copy, tests, None, "--tb=no")
+    failed = sorted({line.split()[1] for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))})
+    if failed:
+        print("these tests fail before anything is changed:", *failed)
+    return [f"--deselect={name}" for name in failed]
+
+
+def build_native(tree: Path, target: Path, faults: list[Fault]) -> Path:
+    """Build the native module with all faults in it, and return it."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(tree / "native", target / "native")
+    shutil.copy2(tree / "CMakeLists.txt", target)
+    for fault in faults:
+        path = target / fault.file
+        text = path.read_text(encoding="utf-8")
+        choice = f"(pullback_mutant == {fault.number} ? ({fault.after}) : ({fault.before}))"
+        assert fault.before in text, f"{fault.name}: stands within another fault"
+        path.write_text(text.replace(fault.before, choice), encoding="utf-8")
+    lists = target / "CMakeLists.txt"
+    lists.write_text(lists.read_text().replace("-O$<IF:$<BOOL:${PULLBACK_SANITIZE}>,1,3>", "-O1"))
+    (target / "choose.hpp").write_text(CHOOSE)
+    tools = Path(sys.executable).parent
+    settings = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "CMAKE_CXX_FLAGS": f"-include {target / 'choose.hpp'}",
+        "CMAKE_CXX_FLAGS_RELEASE": "-O1",
+        "CMAKE_MAKE_PROGRAM": tools / "ninja",
+        "Python_EXECUTABLE": sys.executable,
+        "PULLBACK_NATIVE": "ON",
+    }
+    build = target / "build"
+    options = [f"-D{name}={value}" for name, value in settings.items()]
+    subprocess.run([tools / "cmake", "-S", target, "-B", build, "-G", "Ninja", *options], check=True)
+    subprocess.run([tools / "cmake", "--build", build], check=True)
+    (module,) = build.glob("_native*.so")
+    return module
+
+
+def native_module() -> Path:
+    spec = importlib.util.find_spec("pullback._native")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin)
+
+
+def fingerprint(tree: Path) -> str:
+    """Return a number that changes with the sources and the tests."""
+    digest = hashlib.sha256()
+    for path in sorted([*tree.glob("src/**/*.py"), *tree.glob("tests/**/*.py")]):
+        digest.update(path.relative_to(tree).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def run(arguments: argparse.Namespace) -> list[Verdict]:
+    tree, out = arguments.tree.resolve(), arguments.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    everything = find(tree, arguments.partly)
+    faults = [fault for fault in everything if wanted(fault, arguments.only)]
+    python = [fault for fault in faults if not fault.is_native]
+    native = [fault for fault in faults if fault.is_native]
+    module = arguments.module or native_module()
+    copies: queue.Queue[Path] = queue.Queue()
+    for k in range(arguments.processes):
+        copy(tree, out / f"copy{k}", module)
+        copies.put(out / f"copy{k}")
+    tests: dict[int, list[str]] = {}
+    if python:
+        stamp, known = out / "watched", fingerprint(tree)
+        if not stamp.exists() or (stamp.read_text() != known and not arguments.reuse):
+            watch(out / "copy0", sorted({fault.file for fault in everything if not fault.is_native}), out)
+            stamp.write_text(known)
+        tests = reaching(out, out / "copy0", python)
+    if native:
+        binary = build_native(tree, out / "native", native)
+        kernel_tests = [f"tests/{name}" for name in KERNEL_TESTS if (tree / "tests" / name).exists()]
+    verdicts = []
+
+    def one(fault: Fault) -> Verdict:
+        own = copies.get()
+        try:
+            return judge(own, fault, kernel_tests if fault.is_native else tests[fault.number], arguments.seconds)
+        finally:
+            copies.put(own)
+
+    for group in (python, native):
+        if group is native and native:
+            for k in range(arguments.processes):
+                shutil.copy2(binary, out / f"copy{k}" / "src" / "pullback" / module.name)
+            kernel_tests += failing(out / "copy0", kernel_tests)
+        with concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
+            for verdict in pool.map(one, group):
+                verdicts.append(verdict)
+                word = "caught  " if verdict.is_caught else "SURVIVED"
+                print(
+                    f"{word} {verdict.fault.room:10} {verdict.fault.name} ({verdict.seconds:.0f} s) {verdict.by}",
+                    flush=True,
+                )
+    return verdicts
+
+
+def report(verdicts: list[Verdict], path: Path) -> None:
+    rooms: dict[str, list[bool]] = collections.defaultdict(list)
+    for verdict in verdicts:
+        rooms[verdict.fault.room].append(verdict.is_caught)
+    print(f"\n{'room':10} caught of")
+    for room, caught in sorted(rooms.items()):
+        print(f"{room:10} {sum(caught):6} {len(caught)}")
+    print(f"{'all':10} {sum(v.is_caught for v in verdicts):6} {len(verdicts)}")
+    rows = [{"fault": v.fault.name, "room": v.fault.room, "caught": v.is_caught, "by": v.by} for v in verdicts]
+    path.write_text(json.dumps(rows, indent=1))
 
 
 def main() -> int:
-    """Try the mutants that are asked for, and say which are missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("numbers", nargs="*", type=int, help="which mutants; all without any")
-    parser.add_argument("--room", help="those of one room, such as sampling")
-    parser.add_argument("--seconds", type=float, default=240, help="how long the tests of one may take")
-    options = parser.parse_args()
-    chosen = {
-        number: mutant for number, mutant in enumerate(MUTANTS) if number in options.numbers or not options.numbers
-    }
-    rooms = {number: place_of(mutant).parts[2].removesuffix(".py") for number, mutant in chosen.items()}
-    found, missed = Counter(), []
-    with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        for part in ("src", "tests", "docs", "README.md", "CONTRIBUTING.md", "pyproject.toml"):
-            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            (tree / part).parent.mkdir(parents=True, exist_ok=True)
-            copy(ROOT / part, tree / part)
-        native = Path(__import__("pullback._native", fromlist=["_native"]).__file__)
-        shutil.copy(native, tree / "src" / "pullback" / native.name)
-        for number, mutant in chosen.items():
-            if options.room and rooms[number] != options.room:
-                continue
-            begun = time.monotonic()
-            caught = is_found(mutant, tree, options.seconds)
-            found[rooms[number], caught] += 1
-            if not caught:
-                missed.append(number)
-            words = "found " if caught else "MISSED"
-            piece = " ".join(mutant.before.split())[:80]
-            print(f"{number:3} {words} {time.monotonic() - begun:5.0f} s  {rooms[number]}: {piece}", flush=True)
-    for room in sorted({room for room, _ in found}):
-        print(f"{room}: {found[room, True]} of {found[room, True] + found[room, False]} found")
-    caught = sum(count for (_, is_caught), count in found.items() if is_caught)
-    print(f"{caught} of {sum(found.values())} found; missed: {missed or 'none'}")
-    return 1 if missed else 0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="a room, or a part of the names of faults")
+    parser.add_argument("--seconds", type=float, default=300, help="at most, for each fault")
+    parser.add_argument("--processes", type=int, default=2, help="how many faults at once")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutants")
+    parser.add_argument("--tree", type=Path, default=ROOT, help="another tree, such as an older one")
+    parser.add_argument("--module", type=Path, help="its native module")
+    parser.add_argument("--partly", action="store_true", help="leave out what the tree does not have")
+    parser.add_argument("--reuse", action="store_true", help="take what covers what from the last run, however old")
+    arguments = parser.parse_args()
+    verdicts = run(arguments)
+    report(verdicts, arguments.out / "report.json")
+    return int(not all(verdict.is_caught for verdict in verdicts))
 
 
 if __name__ == "__main__":

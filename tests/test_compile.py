@@ -1,6 +1,7 @@
 """torch.compile: one graph, the numbers of eager mode, and no new graph for another size."""
 
 import pytest
+from covering import covered
 
 import pullback as pb
 
@@ -35,15 +36,21 @@ def compiled(function, **options):
     return torch.compile(function, fullgraph=True, backend=counter, **options), counter
 
 
-@pytest.mark.parametrize("frame", ["index", "centered", "normalized"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_warp(family, frame):
-    build, parameters = FAMILIES[family]
+# Compiling takes a second: each family, frame and reading once.
+@covered(
+    family=FAMILIES,
+    frame=["index", "centered", "normalized", "normalized-corners"],
+    interpolation=["linear", "nearest", "cubic", "spline3"],
+    border=["reflect", "constant", "edge"],
+    strength=1,
+)
+def test_warp(family, frame, interpolation, border):
+    build, parameters = family
     image = torch.rand(2, 3, 18, 23)
 
     def function(image, parameters):
         transform = build(parameters, image.shape[2:])
-        return pb.warp(image, transform, frame=frame, border="reflect")
+        return pb.warp(image, transform, frame=frame, interpolation=interpolation, border=border)
 
     both = []
     fast, counter = compiled(function)

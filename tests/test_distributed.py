@@ -23,17 +23,19 @@ PICTURES = (26, 25)
 
 
 @pytest.fixture(scope="module")
-def some_shapes(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("shapes")
+def some_shapes(made_once) -> Path:
+    return made_once("some-shapes", draw)
+
+
+def draw(folder: Path) -> None:
     random = np.random.default_rng(0)
     for name, count, height in zip(("bar", "square"), PICTURES, (16, 6), strict=True):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
         for k in range(count):
             picture = np.zeros((28, 28), np.uint8)
             left = random.integers(4, 18)
             picture[14 - height // 2 : 14 + height // 2, left : left + 6] = random.integers(100, 256)
             Image.fromarray(picture).save(folder / name / f"{k}.png")
-    return folder
 
 
 # 41 pictures are trained on, in batches of 10: of the last one, one picture, a second process has none.
@@ -56,12 +58,14 @@ def by_two(*arguments) -> str:
 
 
 @pytest.fixture(scope="module")
-def together(some_shapes, tmp_path_factory) -> Path:
+def together(some_shapes, made_once) -> Path:
     """A run of two processes."""
-    folder = tmp_path_factory.mktemp("together")
-    said = by_two("--data", some_shapes, *OPTIONS, "--runs", folder, "--name", "run")
-    assert said.count("report: ") == 1, "one of them speaks"
-    return folder / "run"
+
+    def train(folder: Path) -> None:
+        said = by_two("--data", some_shapes, *OPTIONS, "--runs", folder, "--name", "run")
+        assert said.count("report: ") == 1, "one of them speaks"
+
+    return made_once("together", train) / "run"
 
 
 def test_two_processes_train_as_one_does(together, some_shapes, tmp_path):

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from covering import covered
 
 torch = pytest.importorskip("torch")
 
@@ -214,7 +215,7 @@ def test_limited_families_start_as_the_identity_with_slopes_of_one(family, ndim)
         return build(raw, shape, limit).coordinates(shape, "centered")
 
     loose = {quantity: (1e-3, 1e3) if quantity == "scale" else 1e3 for quantity in limit}
-    slopes = [torch.autograd.functional.jacobian(lambda raw, b=b: points(raw, b), nothing) for b in (limit, loose)]
+    slopes = [torch.func.jacfwd(lambda raw, b=b: points(raw, b))(nothing) for b in (limit, loose)]
     assert slopes[0].abs().amax() > 0
     torch.testing.assert_close(*slopes, rtol=1e-5, atol=1e-5)
 
@@ -329,16 +330,12 @@ def test_a_shared_trunk_learns_from_both():
 # ---- out of Python
 
 
-# Exporting takes many seconds; a family of each kind stands for the others.
-EXPORTED = [
-    pytest.param(family, form, id=f"{family}-{form}", marks=[pytest.mark.slow] if slow else [])
-    for form in ({}, {"heads": 2, "merge": "channels", "pose": "tiles"}, {"steps": 2})
-    for family in pb.nn.FAMILIES
-    for slow in [bool(form) and family not in ("affine", "tps")]
-]
-
-
-@pytest.mark.parametrize(("family", "form"), EXPORTED)
+# Exporting takes seconds: each form once, and those families whose transforms are not exported in test_onnx.py.
+@covered(
+    family=["similarity", "tps", "free-form"],
+    form={"plain": {}, "tiles": {"heads": 2, "merge": "channels", "pose": "tiles"}, "steps": {"steps": 2}},
+    strength=1,
+)
 def test_export_to_onnx(family, form):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

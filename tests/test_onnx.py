@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from covering import covered
 
 import pullback as pb
 
@@ -42,47 +43,57 @@ MATRIX = torch.tensor([[0.913, 0.217, 1.031], [-0.107, 1.109, 0.713]])  # nothin
 NEAR = torch.tensor([[0.9, 0.2, 0.1], [-0.1, 1.1, 0.07]])
 
 
-@pytest.mark.parametrize(
-    ("interpolation", "border", "operator"),
-    [
-        ("linear", "constant", "GridSample"),
-        ("linear", "edge", "GridSample"),
-        ("linear", "reflect", "GridSample"),
-        ("linear", "symmetric", "GridSample"),
-        ("linear", "wrap", "Gather"),
-        ("nearest", "constant", "Gather"),
-        ("cubic", "edge", "Gather"),
-        (pb.Cubic(-0.75), "edge", "GridSample"),
-        ("spline3", "reflect", "Gather"),
-        pytest.param("lanczos3", "symmetric", "Gather", marks=pytest.mark.slow),  # a graph of many nodes
-        pytest.param("mitchell", "constant", "Gather", marks=pytest.mark.slow),
-    ],
-    ids=str,
+# How an image is read, and the operator of the graph that does it. Of these graphs, some have many nodes.
+MODES = {
+    "linear": (dict(border="constant"), "GridSample"),
+    "edge": (dict(border="edge"), "GridSample"),
+    "reflect": (dict(border="reflect"), "GridSample"),
+    "symmetric": (dict(border="symmetric"), "GridSample"),
+    "cubic of PyTorch": (dict(interpolation=pb.Cubic(-0.75), border="edge"), "GridSample"),
+    "nearest": (dict(interpolation="nearest"), "Gather"),
+    "fill a channel, crop": (dict(fill=[0.1, 0.2, 0.3], extent="crop"), "Gather"),
+}
+FAMILIES = {
+    "affine": (pb.Affine, NEAR),
+    "batch": (pb.Affine, NEAR.repeat(2, 1, 1)),
+    "translation": (pb.Translation, torch.tensor([0.2, -0.3])),
+    "projective": (pb.Projective.from_parameters, torch.cat([NEAR, torch.tensor([[0.1, 0.2, 1.0]])])),
+    "free-form": (pb.FreeForm, 0.3 * torch.rand(5, 6, 2)),
+    "displacement": (pb.Displacement, 0.3 * torch.rand(9, 10, 2)),
+}
+
+
+# An export takes seconds, the more the larger its graph, so each of these occurs once; `make test-slow` has them all.
+@covered(
+    mode=MODES,
+    family=FAMILIES,
+    frame=["centered", "normalized", "normalized-corners"],
+    strength=1,
+    allowed=lambda mode, family, **_: mode[1] == "GridSample" or family is FAMILIES["affine"],
 )
-def test_every_mode(interpolation, border, operator):
-    hold(Warp(pb.Affine, interpolation=interpolation, border=border), IMAGE, MATRIX, operator=operator)
+def test_modes_families_and_frames(mode, family, frame):
+    (options, operator), (build, parameters) = mode, family
+    hold(Warp(build, (9, 10), frame=frame, **options), IMAGE, parameters, operator=operator)
 
 
-@pytest.mark.parametrize("options", [dict(fill=0.5), dict(extent="crop"), dict(fill=[0.1, 0.2, 0.3])], ids=str)
-def test_fill(options):
-    hold(Warp(pb.Affine, **options), IMAGE, MATRIX, operator="Gather")
+def test_the_index_frame_and_the_shape_of_the_image():
+    hold(Warp(pb.Affine), IMAGE, MATRIX, operator="GridSample")
 
 
-@pytest.mark.parametrize("frame", ["centered", "normalized"])
 @pytest.mark.parametrize(
-    ("build", "parameters"),
+    ("interpolation", "border"),
     [
-        (pb.Affine, NEAR),
-        (pb.Affine, NEAR.repeat(2, 1, 1)),
-        (pb.Translation, torch.tensor([0.2, -0.3])),
-        (pb.Projective.from_parameters, torch.cat([NEAR, torch.tensor([[0.1, 0.2, 1.0]])])),
-        (pb.FreeForm, 0.3 * torch.rand(5, 6, 2)),
-        (pb.Displacement, 0.3 * torch.rand(9, 10, 2)),
+        ("linear", "wrap"),
+        ("cubic", "edge"),
+        ("spline3", "reflect"),
+        ("lanczos3", "symmetric"),
+        ("mitchell", "constant"),
     ],
-    ids=["affine", "batch", "translation", "projective", "free-form", "displacement"],
 )
-def test_every_family(build, parameters, frame):
-    hold(Warp(build, (9, 10), frame=frame), IMAGE, parameters, operator="GridSample")
+@pytest.mark.parametrize("ndim", [1, pytest.param(2, marks=pytest.mark.slow)])  # graphs of many nodes
+def test_what_is_read_tap_by_tap(interpolation, border, ndim):
+    image, matrix = (IMAGE[:, :, 0], MATRIX[1:, 1:]) if ndim == 1 else (IMAGE, MATRIX)
+    hold(Warp(pb.Affine, interpolation=interpolation, border=border), image, matrix, operator="Gather")
 
 
 @pytest.mark.parametrize("one_sided", [False, True], ids=["both", "one"])

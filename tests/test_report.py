@@ -45,7 +45,13 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def reported(tmp_path_factory):
+def reported(made_once):
+    """The page of a run, and what the run trained."""
+    run = Run.open(made_once("reported", train_and_report) / "small")
+    return (run.path / "report.html").read_text(encoding="utf-8"), list(run.trained())
+
+
+def train_and_report(folder):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     digits = data.load("digits")
@@ -57,11 +63,9 @@ def reported(tmp_path_factory):
         test_images=digits.test_images[:80],
         test_labels=digits.test_labels[:80],
     )
-    run = Run.create(tmp_path_factory.mktemp("runs") / "small", Configuration(seeds=2, epochs=2, batch_size=30), few)
-    trained = loop.train(run, few, loop.Silence())
-    path = report.write(run, few, trained)
+    run = Run.create(folder / "small", Configuration(seeds=2, epochs=2, batch_size=30), few)
+    report.write(run, few, loop.train(run, few, loop.Silence()))
     torch.set_num_threads(threads)
-    return path.read_text(encoding="utf-8"), trained
 
 
 def test_the_page_needs_no_other_file(reported):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from covering import covered
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
@@ -69,9 +70,12 @@ def same_training(first, second) -> bool:
     return histories[0] == histories[1] and all(torch.equal(first.state[k], second.state[k]) for k in first.state)
 
 
-@pytest.mark.parametrize("distortion", DISTORTIONS)
-@pytest.mark.parametrize("classes", [2, 10, 62])
-@pytest.mark.parametrize("transform", ["affine", "translation", "projective", "tps", "free-form"])
+@covered(
+    distortion=list(DISTORTIONS),
+    classes=[2, 10, 62],
+    transform=["affine", "translation", "projective", "tps", "free-form"],
+    strength=2,
+)
 def test_the_models_are_of_equal_size(distortion, classes, transform):
     canvas = DISTORTIONS[distortion].canvas
     sizes = [models.count_parameters(models.build(name, canvas, classes, transform)) for name in models.MODELS]
