@@ -69,7 +69,10 @@ class Fault(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    fault: Fault
+    """Whether a fault was caught, and by which test."""
+
+    fault: str
+    room: str
     is_caught: bool
     by: str
     seconds: float
@@ -269,7 +272,7 @@ def judge(copy: Path, fault: Fault, tests: list[str], seconds: float) -> Verdict
         path.write_text(text, encoding="utf-8")
     by = next((line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))), said[-200:].strip())
     is_caught = status not in (0, TIMED_OUT, NO_TESTS) and (status != NO_SUCH_TESTS or "ImportError while" in said)
-    return Verdict(fault, is_caught, by if status else "", time.monotonic() - start)
+    return Verdict(fault.name, fault.room, is_caught, by if status else "", time.monotonic() - start)
 
 
 def failing(copy: Path, tests: list[str]) -> list[str]:
@@ -349,7 +352,9 @@ def run(arguments: argparse.Namespace) -> list[Verdict]:
     if native:
         binary = build_native(tree, out / "native", native)
         kernel_tests = [f"tests/{name}" for name in KERNEL_TESTS if (tree / "tests" / name).exists()]
-    verdicts = []
+    kept = out / "verdicts.json"
+    known = [Verdict(*row) for row in json.loads(kept.read_text())] if arguments.reuse and kept.exists() else []
+    verdicts = {verdict.fault: verdict for verdict in known if verdict.is_caught}
 
     def one(fault: Fault) -> Verdict:
         own = copies.get()
@@ -358,32 +363,39 @@ def run(arguments: argparse.Namespace) -> list[Verdict]:
         finally:
             copies.put(own)
 
-    for group in (python, native):
-        if group is native and native:
+    for group in (spread(python), native):
+        left = [fault for fault in group if fault.name not in verdicts]
+        if left and left[0].is_native:
             for k in range(arguments.processes):
                 shutil.copy2(binary, out / f"copy{k}" / "src" / "pullback" / module.name)
             kernel_tests += failing(out / "copy0", kernel_tests)
         with concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
-            for verdict in pool.map(one, group):
-                verdicts.append(verdict)
+            for verdict in pool.map(one, left):
                 word = "caught  " if verdict.is_caught else "SURVIVED"
-                print(
-                    f"{word} {verdict.fault.room:10} {verdict.fault.name} ({verdict.seconds:.0f} s) {verdict.by}",
-                    flush=True,
-                )
-    return verdicts
+                print(f"{word} {verdict.room:10} {verdict.fault} ({verdict.seconds:.0f} s) {verdict.by}", flush=True)
+                verdicts[verdict.fault] = verdict
+                kept.write_text(json.dumps(list(verdicts.values()), indent=1))
+    return [verdicts[fault.name] for fault in faults]
 
 
-def report(verdicts: list[Verdict], path: Path) -> None:
+def spread(faults: list[Fault]) -> list[Fault]:
+    """Return faults in turns by room, so that a run that is cut off has seen all of them."""
+    turn: dict[str, int] = collections.defaultdict(int)
+    order = []
+    for fault in faults:
+        order.append((turn[fault.room], fault))
+        turn[fault.room] += 1
+    return [fault for _, fault in sorted(order, key=lambda pair: pair[0])]
+
+
+def report(verdicts: list[Verdict]) -> None:
     rooms: dict[str, list[bool]] = collections.defaultdict(list)
     for verdict in verdicts:
-        rooms[verdict.fault.room].append(verdict.is_caught)
+        rooms[verdict.room].append(verdict.is_caught)
     print(f"\n{'room':10} caught of")
     for room, caught in sorted(rooms.items()):
         print(f"{room:10} {sum(caught):6} {len(caught)}")
     print(f"{'all':10} {sum(v.is_caught for v in verdicts):6} {len(verdicts)}")
-    rows = [{"fault": v.fault.name, "room": v.fault.room, "caught": v.is_caught, "by": v.by} for v in verdicts]
-    path.write_text(json.dumps(rows, indent=1))
 
 
 def main() -> int:
@@ -395,10 +407,14 @@ def main() -> int:
     parser.add_argument("--tree", type=Path, default=ROOT, help="another tree, such as an older one")
     parser.add_argument("--module", type=Path, help="its native module")
     parser.add_argument("--partly", action="store_true", help="leave out what the tree does not have")
-    parser.add_argument("--reuse", action="store_true", help="take what covers what from the last run, however old")
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="take what the last run found, however old it is",
+    )
     arguments = parser.parse_args()
     verdicts = run(arguments)
-    report(verdicts, arguments.out / "report.json")
+    report(verdicts)
     return int(not all(verdict.is_caught for verdict in verdicts))
 
 

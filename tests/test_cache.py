@@ -107,7 +107,7 @@ def test_memory_is_bounded_by_bytes():
         table(n)
     assert 2**24 < _cache._memory.bytes <= _cache.MOST_BYTES
     assert table(2**22 + 39) is table(2**22 + 39)
-    assert table(2**28) is not table(2**28), "larger than a quarter of what is kept"
+    assert table(2**25) is not table(2**25), "larger than a quarter of what is kept"
     pb.clear_caches()
     assert _cache._memory.bytes == 0
 
