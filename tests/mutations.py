@@ -748,7 +748,7 @@ MUTATIONS = [
             "sum += row_bar[d][i]",
         ),
         ("native: the last cell of a free-form lattice", "floor < last ? floor : last", "floor"),
-        ("native: the transposed filter", "{1, at(i + 1, i), at(i + 2, i)}", "{1, at(i + 1, i), at(i, i + 2)}"),
+        ("native: the transposed filter", "at(i - 2, i)", "at(i, i - 2)"),
         (
             "native: the periodic start of a filter",
             "data + index_of((step % n + n) % n) * stride",

@@ -96,8 +96,7 @@ def test_what_is_read_tap_by_tap(interpolation, border, ndim):
     hold(Warp(pb.Affine, interpolation=interpolation, border=border), image, matrix, operator="Gather")
 
 
-@pytest.mark.parametrize("one_sided", [False, True], ids=["both", "one"])
-@pytest.mark.parametrize("options", [dict(border="edge"), dict(), dict(border="edge", fill=0.5)], ids=str)
+@covered(one_sided=[False, True], options=[dict(border="edge"), dict(), dict(border="edge", fill=0.5)], strength=1)
 def test_a_horizon(one_sided, options):
     """Points beyond it are as where torch runs, and what is read from nowhere is `fill`, GridSample or not."""
 
