@@ -562,11 +562,6 @@ MUTATIONS = [
         ("shared parameters in both groups", "[p for p in parameters if id(p) not in localization]", "parameters"),
         ("overhang of what is inside", "(at.abs() - half).clamp(min=0)", "(at.abs() - half)"),
         # Doors
-        (
-            "zoom of a side of one",
-            "(n - inner) / (m - inner) if m != inner else 1.0",
-            "(n - inner) / max(m - inner, 1)",
-        ),
         ("rotations by more than a turn", "turn = math.fmod(abs(degrees), 360.0)", "turn = abs(degrees) % 180.0"),
         ("the rotated image is one sample too small", "axis=1) + 0.5).astype(int)", "axis=1)).astype(int)"),
         (

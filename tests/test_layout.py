@@ -284,3 +284,8 @@ def test_a_subclass_of_array_is_read_as_an_array():
     np.testing.assert_array_equal(pb.sample(PLAIN.view(Tagged), COORDS.view(Tagged)), pb.sample(PLAIN, COORDS))
     memory = np.memmap.__new__(np.memmap, __file__, mode="r", shape=(8, 9), dtype=np.uint8)
     np.testing.assert_array_equal(pb.warp(memory, pb.Affine.identity(2)), memory)
+
+
+def test_channels_in_front_of_a_batch_are_refused():
+    with pytest.raises(ValueError, match="at most a batch axis in front"):
+        pb.resize(np.zeros((3, 2, 8, 8)), (4, 4), channel_axis=0)

@@ -181,6 +181,19 @@ def test_gradients_are_those_of_the_quotient(interpolation, border):
     np.testing.assert_allclose(slopes * grad[:, None], found[1], rtol=1e-9, atol=1e-9)
 
 
+def test_where_weights_cancel_a_tenth_must_be_covered():
+    """Of weights that are all positive, next to nothing is enough."""
+    image, at = np.ones(20), np.linspace(0, 19, 500)[:, None]
+    missing = np.arange(20) % 7 > 2
+    for interpolation, least in (("cubic", 0.1), ("lanczos3", 0.1), ("spline3", 0.1), ("linear", 1e-4)):
+        values, coverage = pb.sample(
+            image, at, interpolation=interpolation, fill=np.nan, border="edge", mask=missing, return_weight=True
+        )
+        np.testing.assert_array_equal(np.isnan(values), coverage <= least)
+        assert 0 < (coverage > least).sum() < 500
+        assert ((coverage > 1e-4) & (coverage <= least)).any() == (least > 1e-4)
+
+
 @pytest.mark.parametrize("interpolation", ["linear", "cubic", "spline3"])
 def test_gradcheck(interpolation):
     image, missing, x = scene(points=12, margin=0)

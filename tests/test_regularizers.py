@@ -65,6 +65,14 @@ def test_area_change_of_a_zoom_is_the_same_in_and_out():
         assert pb.nn.area_change(zoom, SHAPE).item() == pytest.approx(math.log(4) ** 2)
 
 
+def test_what_has_no_area_is_far_from_any_and_no_further():
+    matrix = torch.zeros(1, 2, 3, dtype=torch.float64).requires_grad_()
+    value = pb.nn.area_change(pb.Affine(matrix), SHAPE)
+    (slope,) = torch.autograd.grad(value.sum(), matrix)
+    assert 1e5 < value.item() < math.inf
+    assert slope.isfinite().all()
+
+
 def test_bending_of_a_parabola_and_of_an_affine_map():
     """A field whose second derivative along y is 2 a everywhere, and all others are zero."""
     a, side = 0.3, 20

@@ -159,6 +159,15 @@ def test_the_same_seeds_give_the_same_bits(few, unbroken, tmp_path):
     assert not same_training(again[0], again[2]), "other seeds give others"
 
 
+def test_the_loss_of_a_short_batch_is_its_mean():
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    training = loop.Training(network, dataclasses.replace(SMALL, batch_size=10), 2, 23)
+    for index, count in ((0, 10), (1, 10), (2, 3)):
+        images, labels = torch.rand(count, 1, 4, 4), torch.arange(count) % 2
+        wanted = torch.nn.functional.cross_entropy(network(images), labels)
+        torch.testing.assert_close(training.training_step((images, labels), index), wanted)
+
+
 def test_every_epoch_has_pictures_of_its_own(few):
     batches = loop.TrainingBatches(few, DISTORTIONS["r"], 50, seed=0)
     first, again = list(batches), list(batches)

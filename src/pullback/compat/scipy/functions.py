@@ -373,9 +373,7 @@ def zoom(
         )
     reader = reader_of(image, image.ndim, order, mode, cval, prefilter, result)
     inner = 0 if grid_mode else 1
-    scale = np.array(
-        [(n - inner) / (m - inner) if m != inner else 1.0 for n, m in zip(image.shape, shape, strict=True)]
-    )
+    scale = np.array([(n - inner) / max(m - inner, 1) for n, m in zip(image.shape, shape, strict=True)])
     offset = (scale - 1) / 2 if grid_mode else np.zeros(image.ndim)
     middle = 0.5 if grid_mode else 0.0
     axes = [(np.arange(m) + middle) * a - middle for m, a in zip(shape, scale, strict=True)]
