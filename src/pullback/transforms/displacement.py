@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, is_tensor, namespace
+from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace
 from pullback._plan import frame_of, is_reversed
 from pullback.transforms.deformation import check_extent
 from pullback.transforms.field import LatticeField
@@ -16,6 +16,11 @@ from pullback.transforms.thin_plate_spline import ThinPlateSpline
 
 if TYPE_CHECKING:
     from typing import Self
+
+# A Jacobian with a smaller determinant is taken for one that has no inverse.
+_LEAST_DETERMINANT = 1e-3
+# A share of Newton's step that is smaller is not tried.
+_LEAST_SHARE = 2.0**-6
 
 
 class Displacement(LatticeField):
@@ -114,7 +119,7 @@ class Displacement(LatticeField):
         return cls.from_parameters(spline.displacements(shape, frame))
 
     def inverse(self, tolerance: float = 1e-6, max_iterations: int = 100, *, frame: str = "index") -> Displacement:
-        """Return the field, on the same lattice, whose map undoes this one at the samples of that lattice.
+        r"""Return the field, on the same lattice, whose map undoes this one at the samples of that lattice.
 
         Parameters
         ----------
@@ -134,17 +139,17 @@ class Displacement(LatticeField):
         Raises
         ------
         ValueError
-            If the field does not come as near as that, as where the map folds, or an argument is out of its range.
+            If the map folds, if the field does not come as near as that, or if an argument is out of its range.
 
         Notes
         -----
-        The fixed point of :math:`v(p) = -u(p + v(p))` (Chen et al. 2008, "A simple fixed-point approach to invert a
-        deformation field"). The iteration contracts where neighbouring vectors of u differ by less than their
-        distance; a map that stretches by more than 2 is not reached by it, although it has an inverse. Beyond the
-        lattice the field goes on as at its edge.
+        The vectors solve :math:`v(p) = -u(p + v(p))`, by Newton's steps with the Jacobian of the map where v leads,
+        each as short as it takes to come nearer. Where the Jacobian has no inverse, the step is that of the fixed
+        point, :math:`v \leftarrow -u(p + v)` (Chen et al. 2008, "A simple fixed-point approach to invert a deformation
+        field"). Beyond the lattice the field goes on as at its edge.
 
         It runs in double precision and outside of autograd. The gradient of a tensor's inverse is that of the
-        equation which the fixed point solves, to first order.
+        equation which it solves, by the theorem of implicit functions, to first order.
 
         Examples
         --------
@@ -160,27 +165,53 @@ class Displacement(LatticeField):
         if max_iterations < 1:
             raise ValueError(f"{name}: `max_iterations` is {max_iterations!r}; give 1 or more")
         _, frame = self._extent(name, None, frame)
-        value = self._fixed_point(tolerance, max_iterations, frame)
+        value = self._inverted(tolerance, max_iterations, frame)
         return Displacement._holding(self._attached(value, frame) if is_tensor(value) else value)
 
-    def _fixed_point(self, tolerance: float, max_iterations: int, frame: str) -> Array:
+    def _inverted(self, tolerance: float, max_iterations: int, frame: str) -> Array:
         field = self.parameters.detach().double() if is_tensor(self.parameters) else self.parameters
-        exact = self._holding(field)
-        unit = frame_of(frame, self.shape, output=True).scale
-        points, unit = as_arrays("inverse", points=exact._lattice_points(self.shape, frame), unit=unit)
-        unit = namespace(unit).flip(unit, (0,)) if is_reversed(frame) else unit
-        value = -field
-        for _ in range(max_iterations):
+        exact, xp = self._holding(field), namespace(field)
+        scale = frame_of(frame, self.shape, output=True).scale
+        points, unit = as_arrays("inverse", points=exact._lattice_points(self.shape, frame), unit=scale)
+        unit = xp.flip(unit, (0,)) if is_reversed(frame) else unit
+        points = points + xp.zeros_like(field)
+
+        def rest_at(value: Array) -> tuple[Array, Array]:
             rest = exact(points + value, frame=frame) - points
-            error = float(abs(rest * unit).max()) if len(field) else 0.0
-            if error <= tolerance:
-                return value
-            value = value - rest
-        raise ValueError(
-            f"Displacement.inverse: after {max_iterations} iterations the inverse is still off by up to {error:.3g} "
-            f"samples, not {tolerance:g}; the iteration contracts only where neighbouring vectors differ by less than "
-            f"their distance, and this field folds at {np.sum(self.folds(frame=frame))} of its samples"
-        )
+            return rest, abs(rest * unit).max(-1).values if is_tensor(rest) else abs(rest * unit).max(-1)
+
+        value = xp.zeros_like(field)
+        rest, size = rest_at(value)
+        share, is_newton = xp.ones_like(size), xp.ones_like(size) > 0
+        for _ in range(max_iterations):
+            if float(size.max() if len(field) else 0.0) <= tolerance:
+                break
+            slope = exact.jacobian(points + value, frame=frame)
+            with np.errstate(invalid="ignore"):
+                is_safe = is_newton & (xp.linalg.det(slope) > _LEAST_DETERMINANT)
+            step = xp.linalg.solve(xp.where(is_safe[..., None, None], slope, eye_like(points)), rest[..., None])[..., 0]
+            ahead = value - share[..., None] * step
+            rest_ahead, size_ahead = rest_at(ahead)
+            # A step to where the way is longer is made again at half the length. At a kink, where no such step is
+            # short enough, that of the fixed point leads on, longer or not.
+            takes = (size_ahead < size) | ~is_newton
+            value, rest = (xp.where(takes[..., None], *each) for each in ((ahead, value), (rest_ahead, rest)))
+            size = xp.where(takes, size_ahead, size)
+            share = xp.where(takes, 1.0, share / 2)
+            is_newton = share > _LEAST_SHARE
+            share = xp.where(is_newton, share, 1.0)
+        folds, error = np.sum(self.folds(frame=frame)), float(size.max() if len(field) else 0.0)
+        if not error <= tolerance:
+            raise ValueError(
+                f"Displacement.inverse: after {max_iterations} iterations the inverse is still off by up to "
+                f"{error:.3g} samples, not {tolerance:g}; the map folds at {folds} of its samples"
+            )
+        if folds:
+            raise ValueError(
+                f"Displacement.inverse: the map folds at {folds} of its samples, so that more than one point is mapped "
+                "to some; see `folds`"
+            )
+        return value
 
     def _attached(self, value: Array, frame: str) -> Array:
         """Return `value` as a function of the parameters: a Newton step of length 0 on the equation that it solves."""
