@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-BAD_INPUT, INTERRUPTED = 2, 130
+# What the command line ends with, beside 0.
+BAD_INPUT, DIVERGED, INTERRUPTED = 2, 3, 130
 RUNS = Path("runs")
 
 Data = Annotated[

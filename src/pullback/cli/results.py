@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pullback.cli.options import RUNS, Download, Mirror, source_of
+from pullback.cli.training import end_if_diverged
 
 
 def evaluate(
@@ -81,12 +82,18 @@ def reproduce(
         raise ValueError("reproduce: give --data FOLDER with MNIST's IDX files, or --download")
     chosen = table1.chosen(cells)
     console = Console(highlight=False)
+    diverged = []
     for cell, trained in table1.train(runs, source, schedule, seeds, jobs, chosen):
+        if trained.diverged is not None:
+            diverged.append(trained)
+            console.print(f"{cell.name:20} seed {trained.seed}  diverged at step {trained.diverged}")
+            continue
         console.print(
             f"{cell.name:20} seed {trained.seed}  {trained.test_error:5.2f} %  (paper {cell.paper:g} %)  "
             f"in {trained.seconds:.0f} s"
         )
     console.print(f"page: {table1_page.write(runs, out)}", soft_wrap=True)
+    end_if_diverged(diverged)
 
 
 def rectify(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pullback.cli.options import (
+    DIVERGED,
     INTERRUPTED,
     RUNS,
     Data,
@@ -24,7 +26,7 @@ from pullback.cli.options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pullback.train.runs import Configuration, Run
+    from pullback.train.runs import Configuration, Run, Trained
 
 
 def train(
@@ -69,6 +71,9 @@ def train(
     """Train classifiers with and without a spatial transformer, and show what the transformer learned.
 
     Under torchrun, all processes train together: torchrun --nproc-per-node 2 -m pullback train ...
+
+    Exit codes: 0; 2 for what cannot be done as asked, a damaged file among it; 3 where a training diverged (what it was
+    before is kept, and the report is written); 130 for an interruption.
     """
     if context.invoked_subcommand is not None:
         ahead = [name for name, value in context.params.items() if value not in (None, False, RUNS)]
@@ -241,6 +246,15 @@ def _train_run(
     page = report.write(run, dataset, all_trained)
     console.print(table(summarize(all_trained), f"{dataset.name} · {run.configuration.distortion}"))
     console.print(f"report: {page}", soft_wrap=True)
+    end_if_diverged(all_trained)
+
+
+def end_if_diverged(all_trained: Iterable[Trained]) -> None:
+    """Say which trainings diverged, and end with an exit code of its own, if one did."""
+    fates = [trained.fate for trained in all_trained if trained.diverged is not None]
+    if fates:
+        print(f"pullback: {'; '.join(fates)}; a smaller --learning-rate may help", file=sys.stderr)
+        raise typer.Exit(DIVERGED)
 
 
 def _announce(console: Console, run: Run) -> None:

@@ -46,8 +46,11 @@ def draw(all_trained: Sequence[Trained], column: str, floor: float) -> str:
         axes = figure.add_subplot()
         for model in models.MODELS:
             lines = [[max(row[column], floor) for row in one.history] for one in all_trained if one.model == model]
-            if lines:
-                _draw_model(axes, model, np.array(lines))
+            longest = max(map(len, lines), default=0)
+            if longest:
+                # Those that diverged end before the others.
+                whole = [line + [np.nan] * (longest - len(line)) for line in lines if line]
+                _draw_model(axes, model, np.array(whole))
         _dress(axes)
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
@@ -60,7 +63,7 @@ def _draw_model(axes: matplotlib.axes.Axes, model: str, lines: np.ndarray) -> No
     marker = "o" if len(epochs) == 1 else ""
     if len(lines) > 1:
         axes.plot(epochs, lines.T, color=colour, linewidth=0.7, alpha=0.35)
-    axes.plot(epochs, lines.mean(0), color=colour, linewidth=2.2, marker=marker, solid_capstyle="round")
+    axes.plot(epochs, np.nanmean(lines, 0), color=colour, linewidth=2.2, marker=marker, solid_capstyle="round")
 
 
 def _dress(axes: matplotlib.axes.Axes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,20 +27,23 @@ class Result:
     parameters : int
         Number of trainable parameters.
     errors : tuple of float
-        Test error in per cent, one a seed.
+        Test error in per cent, one a seed that came to its end.
     seconds : float
         Training time, all seeds together.
+    diverged : int, optional
+        How many seeds diverged.
     """
 
     model: str
     parameters: int
     errors: tuple[float, ...]
     seconds: float
+    diverged: int = 0
 
     @property
     def mean(self) -> float:
-        """Mean test error in per cent."""
-        return statistics.fmean(self.errors)
+        """Mean test error in per cent; NaN if all seeds diverged."""
+        return statistics.fmean(self.errors) if self.errors else math.nan
 
     @property
     def deviation(self) -> float | None:
@@ -49,7 +53,10 @@ class Result:
     @property
     def error(self) -> str:
         """The mean and, if there is one, the deviation, as text without unit."""
-        return f"{self.mean:.2f}" + ("" if self.deviation is None else f" ± {self.deviation:.2f}")
+        if not self.errors:
+            return "diverged"
+        deviation = "" if self.deviation is None else f" ± {self.deviation:.2f}"
+        return f"{self.mean:.2f}{deviation}" + (f", {self.diverged} diverged" if self.diverged else "")
 
 
 def summarize(all_trained: Sequence[Trained]) -> list[Result]:
@@ -60,8 +67,9 @@ def summarize(all_trained: Sequence[Trained]) -> list[Result]:
         if of_model:
             # Beside the parameters, a state holds the buffers; these networks have none that is kept.
             parameters = sum(value.numel() for value in of_model[0].state.values())
-            errors = tuple(trained.test_error for trained in of_model)
-            results.append(Result(name, parameters, errors, sum(trained.seconds for trained in of_model)))
+            errors = tuple(trained.test_error for trained in of_model if trained.diverged is None)
+            seconds = sum(trained.seconds for trained in of_model)
+            results.append(Result(name, parameters, errors, seconds, len(of_model) - len(errors)))
     return results
 
 
@@ -77,7 +85,7 @@ def evaluate(run: Run, batches: TestBatches) -> list[Trained]:
     Returns
     -------
     list of Trained
-        With the measured test error in the last row of their history.
+        With the measured test error in the last row of their history; those that diverged are as they were.
 
     Raises
     ------
@@ -86,6 +94,9 @@ def evaluate(run: Run, batches: TestBatches) -> list[Trained]:
     """
     measured = []
     for trained in run.trained():
+        if trained.diverged is not None:
+            measured.append(trained)
+            continue
         network = run.network(trained)
         wrong = predict(network, batches) != batches.labels
         last = {**trained.history[-1], "test_error": 100 * float(wrong.double().mean())}
@@ -106,6 +117,8 @@ def confusion(run: Run, batches: TestBatches) -> dict[str, Tensor]:
     classes = len(run.classes)
     counts: dict[str, Tensor] = {}
     for trained in run.trained():
+        if trained.diverged is not None:
+            continue
         predicted = predict(run.network(trained), batches)
         pairs = torch.bincount(batches.labels * classes + predicted, minlength=classes**2)
         counts[trained.model] = counts.get(trained.model, 0) + pairs.reshape(classes, classes)

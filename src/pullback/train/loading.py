@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pullback.train.models import HEADS, Network
-from pullback.train.runs import Run, RunError
+from pullback.train.runs import Run, RunError, Trained
 
 
 def load(run: str | os.PathLike[str], model: str | None = None, seed: int | None = None) -> Network:
@@ -19,7 +19,8 @@ def load(run: str | os.PathLike[str], model: str | None = None, seed: int | None
     model : {"fcn", "cnn", "st-fcn", "st-cnn", "2st-fcn", "2st-cnn"}, optional
         Default: the first of the run that has most spatial transformers, or else the first.
     seed : int, optional
-        Default: the first that is trained.
+        Default: the first that is trained and has not diverged, if there is one. Of a training that diverged, the
+        weights are those before.
 
     Returns
     -------
@@ -42,7 +43,12 @@ def load(run: str | os.PathLike[str], model: str | None = None, seed: int | None
 
 
 def trained_network(run: Run, model: str | None = None, seed: int | None = None) -> Network:
-    """Return the first finished network of a run that is asked for.
+    """Return the first finished network of a run that is asked for, as :func:`chosen`."""
+    return run.network(chosen(run, model, seed))
+
+
+def chosen(run: Run, model: str | None = None, seed: int | None = None) -> Trained:
+    """Return the first finished training of a run that is asked for; one that diverged, only if there is no other.
 
     Parameters
     ----------
@@ -66,7 +72,8 @@ def trained_network(run: Run, model: str | None = None, seed: int | None = None)
             + (", ".join(f"{name} with seed {number}" for name, number in finished) or "nothing yet")
         )
     best = max(wanted, key=lambda job: HEADS.get(job[0], 0))
-    return run.network(run.load(*best))
+    seeds = (run.load(*job) for job in wanted if job[0] == best[0])
+    return next((trained for trained in seeds if trained.diverged is None), None) or run.load(*best)
 
 
 def transformer_of(run: Run) -> Network:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -56,6 +57,20 @@ class Progress(Protocol):
 
     def finish(self, trained: Trained) -> None:
         """Take note that a training is finished."""
+
+
+class DivergedError(Exception):
+    """A loss, or weights, that are not finite any more.
+
+    Parameters
+    ----------
+    step : int
+        After how many steps of the training, that one included.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
 
 
 class Silence:
@@ -192,7 +207,8 @@ class Training(pl.LightningModule):
         super().__init__()
         self.network = network
         self.configuration, self.pictures = configuration, pictures
-        self.train_loss, self.test_loss = MeanMetric(), MeanMetric()
+        # Of the mean of what is not a number, NaN would be left out.
+        self.train_loss, self.test_loss = MeanMetric(math.inf), MeanMetric(math.inf)
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.test_accuracy = MulticlassAccuracy(classes, average="micro")
 
@@ -201,12 +217,15 @@ class Training(pl.LightningModule):
         images, labels = batch
         logits = self.network(images).float()
         losses = functional.cross_entropy(logits, labels, reduction="none")
+        # The gradients of all processes are averaged. Their shares of a batch may differ by a picture, and so each is
+        # divided by what is its part of the whole: the average is the gradient of the mean over the batch.
+        loss = losses.sum() * (processes.count() / self._pictures_in(index))
+        if processes.so_for_any(not bool(loss.isfinite())):
+            raise DivergedError(self.trainer.global_step + 1)
         if len(labels):  # of a last batch with fewer pictures than processes, some have none
             self.train_loss.update(losses.detach())
             self.train_accuracy.update(logits.detach(), labels)
-        # The gradients of all processes are averaged. Their shares of a batch may differ by a picture, and so each is
-        # divided by what is its part of the whole: the average is the gradient of the mean over the batch.
-        return losses.sum() * (processes.count() / self._pictures_in(index))
+        return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Take note of loss and accuracy on a batch of test pictures."""
@@ -273,6 +292,11 @@ class Recorder(Interruption):
     before : list of Row
         The rows of the trainings before this one, for ``metrics.csv``.
     progress : Progress
+
+    Attributes
+    ----------
+    good : dict of Tensor
+        The weights after the last whole epoch, all of them finite.
     """
 
     def __init__(
@@ -283,6 +307,7 @@ class Recorder(Interruption):
         self.history: list[Row] = []
         self.random_state = torch.get_rng_state()
         self.is_under_way = False
+        self.good: dict[str, Tensor] = {}
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the checkpoint keeps of this."""
@@ -300,6 +325,8 @@ class Recorder(Interruption):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go on where the clock and the random numbers were, with the pictures where the network is."""
+        assert isinstance(pl_module, Training)
+        self.good = _copied(pl_module.network)
         self.batches.to(pl_module.device)
         torch.set_rng_state(self.random_state)
         self.is_under_way = True
@@ -326,6 +353,11 @@ class Recorder(Interruption):
             **pl_module.measurements(),
             "seconds": round(time.perf_counter() - self.started, 3),
         }
+        state = _copied(pl_module.network)
+        finite = all(math.isfinite(row[name]) for name in ("train_loss", "test_loss"))
+        if not finite or not all(bool(value.isfinite().all()) for value in state.values()):
+            raise DivergedError(trainer.global_step)
+        self.good = state
         self.history.append(row)
         self.run.keep_last(trainer)
         if trainer.is_global_zero:
@@ -350,7 +382,7 @@ def train(run: Run, dataset: Dataset, progress: Progress) -> list[Trained]:
     Returns
     -------
     list of Trained
-        All of the run, in the order of ``run.configuration.jobs``.
+        All of the run, in the order of ``run.configuration.jobs``. One that diverges ends there, and the next begins.
 
     Raises
     ------
@@ -410,6 +442,7 @@ def _train_one(
             num_sanity_val_steps=0,
         )
         resumed = _resumable(run, model, seed)
+        diverged = None
         try:
             with interruptible(recorder):
                 trainer.fit(
@@ -419,13 +452,19 @@ def _train_one(
                     ckpt_path=run.last if resumed else None,
                     weights_only=True,
                 )
+        except DivergedError as error:
+            diverged = error.step
         except Exception as error:
             # What parts of a checkpoint that do not fit lead Lightning and PyTorch into, before anything is trained.
             if not resumed or recorder.is_under_way or isinstance(error, OSError):
                 raise
             raise _corrupted(run, model, seed) from error
-    state = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    return Trained(model, seed, state, recorder.history)
+    # Nothing was trained where the checkpoint was that of the last epoch.
+    return Trained(model, seed, recorder.good or _copied(network), recorder.history, diverged)
+
+
+def _copied(network: models.Network) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
 
 
 def _resumable(run: Run, model: str, seed: int) -> bool:

@@ -70,5 +70,15 @@ def wait_for_all() -> None:
         distributed.barrier()
 
 
+def so_for_any(value: bool) -> bool:
+    """Return whether something is so on any of the processes; all of them ask."""
+    if not _joined():
+        return value
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    flag = torch.tensor(int(value), device=device)
+    distributed.all_reduce(flag, distributed.ReduceOp.MAX)
+    return bool(flag)
+
+
 def _joined() -> bool:
     return distributed.is_available() and distributed.is_initialized()

@@ -67,6 +67,11 @@ class TerminalProgress:
         """Put a line in the place of the bar."""
         if self.task is not None:
             self.bars.remove_task(self.task)
+        if trained.diverged is not None:
+            self.console.print(
+                f"{_name(trained.model, trained.seed)}  diverged at step {trained.diverged}", highlight=False
+            )
+            return
         self.console.print(
             f"{_name(trained.model, trained.seed)}  test error {trained.test_error:5.2f} %  in {trained.seconds:.0f} s",
             highlight=False,
@@ -79,7 +84,7 @@ def table(results: Sequence[Result], title: str) -> Table:
     shown.add_column("model")
     for heading in ("parameters", "test error, %", "each seed", "training"):
         shown.add_column(heading, justify="right")
-    best = min(result.mean for result in results)
+    best = min((result.mean for result in results if result.errors), default=None)
     for result in results:
         shown.add_row(
             result.model.upper(),

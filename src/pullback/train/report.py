@@ -21,7 +21,7 @@ from pullback.train import curves, data, models, pictures, view
 from pullback.train.data import Dataset
 from pullback.train.distortions import DISTORTIONS
 from pullback.train.evaluation import Result, summarize
-from pullback.train.loading import transformer_of
+from pullback.train.loading import chosen
 from pullback.train.loop import TestBatches
 from pullback.train.runs import ADDITION, CLASSIFICATION, FAST, PRECISIONS, SCHEDULES, Configuration, Run, Trained
 from pullback.train.view import View
@@ -51,6 +51,12 @@ _PAGE = """<!doctype html>
 """
 
 
+_NO_PICTURES = """<section>
+<h2>What the transformer does</h2>
+<p>That cannot be drawn: it looks at what is not finite, or very far away.</p>
+</section>"""
+
+
 def write(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> Path:
     """Write ``report.html`` of a finished run.
 
@@ -74,13 +80,19 @@ def write(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> Path:
 def page(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
     """Return the page as HTML."""
     results = summarize(all_trained)
-    sections = [_head(run, dataset, results), _table(run, results)]
+    diverged = [trained for trained in all_trained if trained.diverged is not None]
+    sections = [_head(run, dataset, results), _table(run, results, diverged)]
     if any(result.model in models.WITH_TRANSFORMER for result in results):
-        seen = view.look(transformer_of(run), TestBatches.of(run, dataset))
-        sections.append(_examples(seen, run.classes))
-        if run.configuration.task == CLASSIFICATION:
-            sections.append(_means(seen, run.classes))
-    sections += [_curves(all_trained), _origin(run, dataset, all_trained)]
+        seen = view.look(run.network(chosen(run)), TestBatches.of(run, dataset))
+        if not seen.can_be_drawn:
+            sections.append(_NO_PICTURES)
+        else:
+            sections.append(_examples(seen, run.classes))
+            if run.configuration.task == CLASSIFICATION:
+                sections.append(_means(seen, run.classes))
+    if any(trained.history for trained in all_trained):
+        sections.append(_curves(all_trained))
+    sections.append(_origin(run, dataset))
     return _PAGE.format(
         title=f"{escape(run.path.name)} · pullback",
         style=resources.files("pullback.train").joinpath("report.css").read_text(encoding="utf-8"),
@@ -91,7 +103,7 @@ def page(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
 def _head(run: Run, dataset: Dataset, results: Sequence[Result]) -> str:
     name, distortion = escape(dataset.name), run.configuration.distortion
     figures = "\n".join(
-        f'<div class="figure of-{result.model}"><span class="value">{result.mean:.1f}<small>%</small></span>'
+        f'<div class="figure of-{result.model}"><span class="value">{_percent(result)}</span>'
         f"<span>{models.MODELS[result.model]}</span></div>"
         for result in results
     )
@@ -118,7 +130,11 @@ warp the picture. Nobody tells it how; it learns that from the class labels alon
 </header>"""
 
 
-def _table(run: Run, results: Sequence[Result]) -> str:
+def _percent(result: Result) -> str:
+    return f"{result.mean:.1f}<small>%</small>" if result.errors else "–"
+
+
+def _table(run: Run, results: Sequence[Result], diverged: Sequence[Trained]) -> str:
     settings = run.configuration
     over = f"mean ± standard deviation over {settings.seeds} seeds" if settings.seeds > 1 else "one seed"
     rows = "\n".join(
@@ -132,6 +148,7 @@ def _table(run: Run, results: Sequence[Result]) -> str:
     )
     shared = " All models saw the same pictures in the same order; the test pictures are the same."
     shared = shared if len(results) > 1 else ""
+    lost = "".join(f'<p class="note">{escape(trained.fate)}.</p>\n' for trained in diverged)
     return f"""<section>
 <h2>Result</h2>
 <div class="scroll"><table>
@@ -140,11 +157,11 @@ def _table(run: Run, results: Sequence[Result]) -> str:
 {rows}
 </tbody></table></div>
 <p class="note">Test error after the last of {settings.epochs} epochs, {over}.{shared}{_ratio(results)}</p>
-</section>"""
+{lost}</section>"""
 
 
 def _ratio(results: Sequence[Result]) -> str:
-    errors = {result.model: result.mean for result in results}
+    errors = {result.model: result.mean for result in results if result.errors}
     return "".join(
         f" With the transformer the {plain.upper()} has {errors[model] / errors[plain]:.2f} times the error of without."
         for plain, model in ((models.FCN, models.ST_FCN), (models.CNN, models.ST_CNN))
@@ -245,7 +262,7 @@ vertical axes are logarithmic.</p>
 </section>"""
 
 
-def _origin(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
+def _origin(run: Run, dataset: Dataset) -> str:
     settings = run.configuration
     facts = {
         "data": f"{dataset.name}: {len(dataset.train_labels):,} pictures of 28 × 28 to train on, "
@@ -255,7 +272,7 @@ def _origin(run: Run, dataset: Dataset, all_trained: Sequence[Trained]) -> str:
         "training": f"{settings.epochs} epochs in batches of {settings.batch_size}; {SCHEDULES[settings.schedule]}, "
         f"rate up to {settings.learning_rate:g}, localization × {settings.localization_scale:g}, "
         f"weight decay {settings.weight_decay:g}",
-        "pictures above": f"from the first model with the most transformers, seed {all_trained[0].seed}",
+        "pictures above": f"from the first model with the most transformers, seed {chosen(run).seed}",
         "made with": f"pullback {__version__}, PyTorch {torch.__version__}",
     }
     entries = "\n".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())

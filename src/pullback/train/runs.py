@@ -215,22 +215,34 @@ class Trained:
         The weights.
     history : list of Row
         One row an epoch, with the names in :data:`COLUMNS`.
+    diverged : int, optional
+        The step, from 1 on, at which the loss was not finite any more. Weights and history are those after the last
+        whole epoch before it. None for a training that came to its end.
     """
 
     model: str
     seed: int
     state: Mapping[str, Tensor]
     history: list[Row]
+    diverged: int | None = None
 
     @property
     def test_error(self) -> float:
-        """Test error after the last epoch, in per cent."""
-        return float(self.history[-1]["test_error"])
+        """Test error after the last epoch, in per cent; NaN before the first."""
+        return float(self.history[-1]["test_error"]) if self.history else math.nan
 
     @property
     def seconds(self) -> float:
         """How long the training took."""
-        return float(self.history[-1]["seconds"])
+        return float(self.history[-1]["seconds"]) if self.history else 0.0
+
+    @property
+    def fate(self) -> str:
+        """What a reader is told of a training that diverged."""
+        return (
+            f"{self.model} with seed {self.seed} diverged: at step {self.diverged} its loss was not finite any more; "
+            f"what is kept is from after epoch {len(self.history)}"
+        )
 
 
 # What damaged metadata and tensors lead readers into.
@@ -353,6 +365,7 @@ class Run:
             "model": trained.model,
             "seed": trained.seed,
             "history": trained.history,
+            "diverged": trained.diverged,
         }
         tensors = {name: value.contiguous() for name, value in trained.state.items()}
         content = safetensors.torch.save(tensors, {_METADATA: json.dumps(told, allow_nan=False)})
@@ -388,7 +401,10 @@ class Run:
             if hashlib.sha256(content.replace(digest.encode(), _NO_DIGEST.encode(), 1)).hexdigest() != digest:
                 raise ValueError("its digest is of something else")
             trained = Trained(state=safetensors.torch.load(content), **told)
-            check_history(trained.history, trained.model, trained.seed)
+            if trained.history or trained.diverged is None:
+                check_history(trained.history, trained.model, trained.seed)
+            if type(trained.diverged) not in (int, type(None)) or not isinstance(trained.history, list):
+                raise TypeError("its metadata are of other types")
         except KeyError as error:
             raise RunError(f"{path}: not a checkpoint of this program") from error
         except _DAMAGES as error:

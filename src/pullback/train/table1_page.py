@@ -108,7 +108,7 @@ def _of_run(runs: Path, cell: Cell) -> Measured | None:
     if not (runs / cell.name).is_dir():
         return None
     run = Run.open(runs / cell.name)
-    trained = tuple(dataclasses.replace(one, state={}) for one in run.trained())
+    trained = tuple(dataclasses.replace(one, state={}) for one in run.trained() if one.diverged is None)
     return Measured(cell, run.configuration, trained) if trained else None
 
 

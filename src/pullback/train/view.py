@@ -13,6 +13,7 @@ from pullback.train.loop import TestBatches
 from pullback.train.models import Network
 
 _POINTS_A_SIDE = 8
+_FAR = 1e6
 
 
 def _edge() -> npt.NDArray[np.float64]:
@@ -47,6 +48,11 @@ class View:
     frames: npt.NDArray[np.float64]
     labels: Tensor
     predicted: Tensor
+
+    @property
+    def can_be_drawn(self) -> bool:
+        """Whether all outputs are finite, and all frames so near that one finds them on a page."""
+        return bool(self.outputs.isfinite().all()) and bool((np.abs(self.frames) < _FAR).all())
 
 
 @torch.inference_mode()
