@@ -396,7 +396,11 @@ void py_normal(const Request& request, const Input& image, const Input& geometry
                const Output& record) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     expect(is_matrix(request.plan.kind), "normal equations are those of matrices");
-    call.values = values_of(request, target, call.batch, call.image.channels, false);
+    const int64_t channels = call.image.channels;
+    call.weight_channels = target.ndim > 1 ? target.shape[1] - channels : 0;
+    expect(call.weight_channels == 0 || call.weight_channels == 1 || call.weight_channels == channels,
+           "behind the channels of a target, there are weights for all of them or for each");
+    call.values = values_of(request, target, call.batch, channels + call.weight_channels, false);
     expect_plain(record, DType::f64, 2, "a record must be of float64, (batch, moments), in C order");
     expect(record.shape[0] == call.batch && record.shape[1] == normal_record_size(request.plan),
            "the record does not fit the call");

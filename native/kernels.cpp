@@ -393,7 +393,8 @@ void normal(const Call& call, int64_t batch, int64_t chunk) {
     LocalIndex<Real, D> local;
     ResidualSums<Real, D> sums;
     alignas(64) Real value[block_points], target[block_points], reciprocal[block_points];
-    alignas(64) Real slope[D][block_points], row_slope[D + 1][block_points];
+    alignas(64) Real slope[D][block_points], row_slope[D + 1][block_points], weight[block_points];
+    const int64_t channels = call.image.channels, start = batch * call.values.batch_stride;
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
         find_local_index(call.lattice, begin, count, local);
@@ -401,14 +402,20 @@ void normal(const Call& call, int64_t batch, int64_t chunk) {
         find_cells(view, cells);
         clear(sums, count);
         if (projective) find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
-        for (int64_t c = 0; c < call.image.channels; ++c) {
+        for (int64_t c = 0; c < channels; ++c) {
             const Source source = channel_of(call.image, batch, c);
             pull_block(view, cells, source, fill_of<Real>(call, c), value);
             jet_block(view, cells, source, fill_of<Real>(call, c), slope);
-            load_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
-                        begin, count, target);
+            load_values(call.lattice, call.values, start + c * call.values.channel_stride, begin, count, target);
             for (int i = 0; i < count; ++i) value[i] -= target[i];
+            for (int e = 0; e < cells.void_count; ++e) value[cells.void_point[e]] = 0;
             if (projective) to_homogeneous(cells.position, reciprocal, slope, row_slope);
+            if (call.weight_channels) {
+                const int64_t behind = channels + (call.weight_channels == 1 ? 0 : c);
+                load_values(call.lattice, call.values, start + behind * call.values.channel_stride, begin, count,
+                            weight);
+                weigh(projective ? row_slope : slope, rows, weight, count, value);
+            }
             add_channel<Real, D>(projective ? row_slope : slope, rows, value, count, sums);
         }
         add_normal_moments(local, count, rows, sums, record);

@@ -2,7 +2,8 @@
 //
 // With r = v - target at every point and channel, s the slopes of v, and phi = (index, 1), the derivative of v in entry
 // (a, i) of an affine matrix is s_a phi_i. So J^T J is made of the moments sum s_a s_b phi_i phi_j, and J^T r of
-// sum s_a r phi_i. A projective matrix has a row more, and slopes divided by the denominator.
+// sum s_a r phi_i. A projective matrix has a row more, and slopes divided by the denominator. Points that read nothing
+// of the image have no part in any sum; others have the weight that may stand behind the channels of the target.
 #pragma once
 
 #include "reduce.hpp"
@@ -27,6 +28,16 @@ void clear(ResidualSums<Real, D>& sums, int count) {
         for (int i = 0; i < padded(count); ++i) row[i] = 0;
     for (auto& row : sums.moment)
         for (int i = 0; i < padded(count); ++i) row[i] = 0;
+}
+
+// Gives points their weights in all products of two of these; what has no weight may be anything.
+template <class Real>
+void weigh(Real (*slope)[block_points], int rows, const Real* weight, int count, Real* residual) {
+    for (int i = 0; i < count; ++i) {
+        const Real root = std::sqrt(weight[i]);
+        residual[i] = root > 0 ? root * residual[i] : Real(0);
+        for (int a = 0; a < rows; ++a) slope[a][i] = root > 0 ? root * slope[a][i] : Real(0);
+    }
 }
 
 // Adds one channel: `slope` has `rows` rows.

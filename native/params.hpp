@@ -124,11 +124,12 @@ struct Call {
     int64_t batch;  // of the output: the larger of the image's and the geometry's
     Image image;
     Geometry geometry;
-    Values values;           // pull: written; push and vjp: the cotangent, read; gradient: written
-    Image image_dot;         // jvp, second order: how the image moves, with the strides of the image
-    Geometry geometry_dot;   // and the geometry
-    Image grad_image;        // push, vjp: written
-    Geometry grad_geometry;  // vjp: written
+    Values values;            // pull: written; push and vjp: the cotangent, read; gradient: written
+    int64_t weight_channels;  // normal: how many follow those of the target
+    Image image_dot;          // jvp, second order: how the image moves, with the strides of the image
+    Geometry geometry_dot;    // and the geometry
+    Image grad_image;         // push, vjp: written
+    Geometry grad_geometry;   // vjp: written
     // Gradients in a matrix or in coefficients are sums over the lattice, formed in a record for each of `slabs` ranges
     // of chunks of the lattice, which the caller adds up in order.
     double* partial_sums;

@@ -437,27 +437,27 @@ def flag(function: str, argument: str, value: Any) -> bool:
     return bool(value)
 
 
-def mask(function: str, array: Any) -> None:
+def mask(function: str, array: Any, argument: str = "mask") -> None:
     """Refuse masks that are not boolean."""
     if kind_of(array.dtype) == "real":
         raise TypeError(
-            f"{function}: `mask` is of dtype {name_of(array.dtype)}; give booleans, True where a sample is missing, "
-            "or 'nan'; numbers that say how far a sample is known are a `weight`"
+            f"{function}: `{argument}` is of dtype {name_of(array.dtype)}; give booleans, True where a sample is "
+            "missing, or 'nan'; numbers that say how far a sample is known are a `weight`"
         )
     if kind_of(array.dtype) != "boolean":
         raise TypeError(
-            f"{function}: `mask` is of dtype {name_of(array.dtype)}; give booleans, True where a sample is missing, "
-            "or 'nan'"
+            f"{function}: `{argument}` is of dtype {name_of(array.dtype)}; give booleans, True where a sample is "
+            "missing, or 'nan'"
         )
 
 
-def weight(function: str, array: Any) -> None:
+def weight(function: str, array: Any, argument: str = "weight") -> None:
     """Refuse weights that are not real numbers from 0 to 1; the numbers themselves where they can be looked at."""
     if kind_of(array.dtype) == "complex":
-        raise TypeError(f"{function}: `weight` is of dtype {name_of(array.dtype)}; give real numbers from 0 to 1")
+        raise TypeError(f"{function}: `{argument}` is of dtype {name_of(array.dtype)}; give real numbers from 0 to 1")
     if can_be_looked_at(array) and not bool(((array >= 0) & (array <= 1)).all()):
         raise ValueError(
-            f"{function}: `weight` has values beyond 0 to 1, or NaN; 0 says that a sample is missing, 1 that it is "
+            f"{function}: `{argument}` has values beyond 0 to 1, or NaN; 0 says that a sample is missing, 1 that it is "
             "known"
         )
 

@@ -292,14 +292,24 @@ class Reference:
         if case.geometry.shape[-2] == case.geometry.shape[-1]:
             along = np.sum(slopes * homogeneous[..., :-1], axis=-1, keepdims=True) / homogeneous[..., -1:]
             slopes = np.concatenate([slopes, -along], axis=-1) / homogeneous[..., -1:]
-        slopes, residual = slopes.reshape(*slopes.shape[:2], -1, slopes.shape[-1]), self.pull(case) - target
-        residual = residual.reshape(*residual.shape[:2], -1)
+        channels = case.image.shape[1]
+        ones = replace(case, image=np.ones((1, 1, *case.image.shape[2:])), plan=replace(case.plan, fill=(np.nan,)))
+        weight = 1.0 * np.isfinite(self.pull(ones))  # of borders that are not constant
+        if target.shape[1] > channels:
+            weight = weight * target[:, channels:]
+        residual = weight * (self.pull(case) - target[:, :channels])
+        slopes, residual = (
+            slopes.reshape(*slopes.shape[:2], -1, slopes.shape[-1]),
+            residual.reshape(*residual.shape[:2], -1),
+        )
+        weight = np.broadcast_to(weight.reshape(*weight.shape[:2], -1), residual.shape)
         features = np.concatenate(
             [np.indices(lattice.shape).reshape(len(lattice.shape), -1), np.ones((1, residual.shape[-1]))]
         )
         rows, columns = np.triu_indices(slopes.shape[-1]), np.triu_indices(len(features))
         products = np.einsum(
-            "bcpi,bcpi,jp,jp->bij",
+            "bcp,bcpi,bcpi,jp,jp->bij",
+            weight,
             slopes[..., rows[0]],
             slopes[..., rows[1]],
             features[columns[0]],
@@ -307,7 +317,7 @@ class Reference:
         )
         moments = np.einsum("bcpi,jp,bcp->bij", slopes, features, residual)
         batch = len(residual)
-        squares = np.sum(residual**2, axis=(1, 2))
+        squares = np.sum(np.divide(residual**2, weight, out=np.zeros_like(residual), where=weight > 0), axis=(1, 2))
         return np.concatenate([products.reshape(batch, -1), moments.reshape(batch, -1), squares[:, None]], axis=1)
 
     def second(self, case: Case, image_dot: Array, geometry_dot: Array, grad: Array, h: float) -> tuple[Array, ...]:

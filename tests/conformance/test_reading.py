@@ -120,12 +120,18 @@ def test_only_the_gradients_that_are_asked_for(engine, kind, batch, dtype, seed)
     frame=FRAMES,
     batch=BATCHES,
     dtype=[np.uint8, np.float32, np.float64, np.complex128],
+    weights=["none", "one for all channels", "one a channel"],
     strength=2,
 )
-def test_normal_equations(engine, kind, ndim, frame, batch, dtype, seed):
+def test_normal_equations(engine, kind, ndim, frame, batch, dtype, weights, seed):
     """Sums of products of slopes, features and residuals: see :meth:`pullback.backends.Operations.normal`."""
     case = make(ndim, ("cubic", "reflect", "blend"), kind=kind, frame=frame, batch=batch, dtype=dtype, seed=seed)
-    target = samples(np.random.default_rng(seed), case.values_shape, dtype)
+    random = np.random.default_rng(seed)
+    target = samples(random, case.values_shape, dtype)
+    if weights != "none":
+        count = 1 if weights == "one for all channels" else target.shape[1]
+        weight = random.choice([0.0, 0.25, 1.0], (len(target), count, *target.shape[2:]))
+        target = np.concatenate([target, weight * (1 + 1j) if dtype == np.complex128 else weight], axis=1)
     found, wanted = engine.normal(case, target), REFERENCE.normal(case, target)
     scale = np.abs(wanted).max(axis=1, keepdims=True)
     np.testing.assert_allclose(found / scale, wanted / scale, rtol=0, atol=1e-4 if dtype == np.float32 else 1e-5)

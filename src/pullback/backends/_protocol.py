@@ -148,11 +148,14 @@ class Operations(Protocol):
         For matrices alone. With the features of a point, which are its indices in the output lattice and 1, and with
         the slopes of the value in the rows of the matrix between indices: the products of two slopes and two features,
         for each pair of rows the pairs of features, upper triangles row by row; those of a slope, a feature and the
-        residual; and the square of the residual; each summed over points and channels.
+        residual; and the square of the residual; each summed over points and channels, with their weights. Points that
+        read nothing of the image have none.
 
         Parameters
         ----------
-        target : array, (B, C, *lattice)
+        target : array, (B, C, *lattice), (B, C + 1, *lattice) or (B, 2 C, *lattice)
+            Behind the channels may follow weights, 0 or more, for all of them or for each; of a complex image, in both
+            parts. Where a weight is 0, slopes and residuals may be anything.
         """
 
 

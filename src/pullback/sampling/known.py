@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     plan: Plan
 
 
-def known_of(call: Call, image: Any, mask: Any, weight: Any) -> Any:
+def known_of(call: Call, image: Any, mask: Any, weight: Any, side: str = "") -> Any:
     """Return how far samples are known, (1 or N, 1 or C, *spatial); None for a call that says nothing of it.
 
     Parameters
@@ -55,6 +55,8 @@ def known_of(call: Call, image: Any, mask: Any, weight: Any) -> Any:
         The caller's, which may be a masked array: one in which nothing is masked is an array like others.
     mask : array_like or Tensor of bool, "nan" or None
     weight : array_like or Tensor of real numbers, or None
+    side : str
+        What stands before their names in the caller's signature.
 
     Returns
     -------
@@ -65,37 +67,38 @@ def known_of(call: Call, image: Any, mask: Any, weight: Any) -> Any:
     if mask is None and weight is None and not masked:
         return None
     _check.mixing(call.function, call.plan, "a weight" if mask is None and weight is not None else "a mask")
-    known = None if weight is None else _weight(call, weight)
-    present = [~_missing(call, mask)] if mask is not None else []
+    known = None if weight is None else _weight(call, weight, f"{side}weight")
+    present = [~_missing(call, mask, f"{side}mask")] if mask is not None else []
     if masked:
-        present.append(~_missing(call, np.ma.getmaskarray(image)))
+        present.append(~_missing(call, np.ma.getmaskarray(image), f"{side}mask"))
     for each in present:
         known = each if known is None else known * each
     return known
 
 
-def _missing(call: Call, mask: Any) -> Any:
+def _missing(call: Call, mask: Any, argument: str) -> Any:
     if isinstance(mask, str):
-        _check.choice(call.function, "mask", mask, ("nan",))
+        _check.choice(call.function, argument, mask, ("nan",))
         return namespace(call.image).isnan(call.image)
-    _check.unmasked(call.function, "mask", mask)
+    _check.unmasked(call.function, argument, mask)
     mask = like(mask, call.image)
-    _check.mask(call.function, mask)
-    return _spread(call, "mask", mask)
+    _check.mask(call.function, mask, argument)
+    return _spread(call, argument, mask)
 
 
-def _weight(call: Call, weight: Any) -> Any:
-    _check.unmasked(call.function, "weight", weight)
+def _weight(call: Call, weight: Any, argument: str) -> Any:
+    _check.unmasked(call.function, argument, weight)
     weight = like(weight, call.image)
-    _check.weight(call.function, weight)
-    return _spread(call, "weight", like(weight, call.image, real_dtype(call.backend, call.image)))
+    _check.weight(call.function, weight, argument)
+    return _spread(call, argument, like(weight, call.image, real_dtype(call.backend, call.image)))
 
 
 def _spread(call: Call, argument: str, array: Any) -> Any:
     """View an array of the image's shape, or of its spatial shape, canonically."""
     layout, spatial = call.recipe.layout, tuple(call.image.shape[2:])
     shape = layout.restored_shape(tuple(call.image.shape), layout.batch)
-    _check.beside(call.function, argument, tuple(array.shape), shape, spatial)
+    what = "the target" if argument.startswith("target") else "the image"
+    _check.beside(call.function, argument, tuple(array.shape), shape, spatial, what)
     array = array[None, None] if array.ndim < len(shape) else layout.canonical(array, layout.ndim, layout.batch)
     return namespace(array).broadcast_to(array, (*array.shape[:2], *spatial))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,12 +12,16 @@ import numpy.typing as npt
 
 from pullback import _check
 from pullback._arrays import is_tensor, like
-from pullback._plan import PROJECTIVE_LATTICES, Cubic, is_reversed
+from pullback._plan import BORDERS, PROJECTIVE_LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
 from pullback.sampling.call import Call, reading_of
+from pullback.sampling.known import known_of, real_dtype
 from pullback.warping.through import call_through, check_axes, check_matrix, check_transform, cotangent_lattice
 
 Array = npt.NDArray[np.float64]
+
+# The share of a missing sample in a value or a slope that counts for none.
+_ROUNDING = 1e-4
 
 
 class NormalEquations(NamedTuple):
@@ -63,8 +69,14 @@ def normal_equations(
     extent: str = "blend",
     channel_axis: int | None = None,
     frame: str = "index",
+    mask: Any = None,
+    weight: Any = None,
+    target_mask: Any = None,
+    target_weight: Any = None,
 ) -> NormalEquations:
     r"""Return the normal equations of ``warp(image, transform) - target``, in one pass, with no Jacobian in memory.
+
+    Only what both show counts: a pixel that maps outside the image, beyond its outermost samples, has no part.
 
     Parameters
     ----------
@@ -77,15 +89,25 @@ def normal_equations(
     interpolation : str, Cubic, or a sequence with one an axis
         As in :func:`pullback.warp`, but not ``"label"``, which has no slope.
     border : str or sequence of str
-        How taps beyond the image are read, as in :func:`pullback.warp`.
+        How taps beyond the image are read, as in :func:`pullback.warp`; but with ``"constant"`` they repeat the
+        outermost sample, so that nothing that is made up has a part. An image has no outside if a border is ``"wrap"``,
+        unless `extent` is ``"crop"``.
     fill : number or sequence of numbers
-        The value beyond a constant border, one or one a channel, as in :func:`pullback.warp`.
+        Has no effect: no pixel that counts reads it.
     extent : {"blend", "crop"}
-        What a point beyond the outermost samples gives, as in :func:`pullback.warp`.
+        What a point beyond the outermost samples gives, as in :func:`pullback.warp`; such a point counts with a border
+        of ``"wrap"`` alone.
     channel_axis : int, optional
         The axis of `image` that holds channels, as in :func:`pullback.warp`.
     frame : {"index", "centered", "normalized", "normalized-corners"}
         The frame of the transform's coordinates, as in :func:`pullback.warp`.
+    mask : array_like or Tensor of bool, or "nan", optional
+        True where a sample of the image is missing, as in :func:`pullback.warp`. A pixel that reads one does not count.
+    weight : array_like or Tensor of real numbers, optional
+        How far each sample of the image is known, as in :func:`pullback.warp`. A pixel has the weight that it reads.
+    target_mask, target_weight : optional
+        The same of the target: pixels that are masked do not count, others have this weight. Masked arrays bring their
+        masks, on both sides.
 
     Returns
     -------
@@ -104,10 +126,12 @@ def normal_equations(
 
     Notes
     -----
-    With the residual :math:`r_p = v(x_p(\theta)) - t_p` over all pixels p and channels,
+    With the residual :math:`r_p = v(x_p(\theta)) - t_p` over all pixels p and channels that count, and their weights
+    :math:`\omega_p`, 1 unless there are any,
 
     .. math:: J_p = \nabla v(x_p)^T \, \partial x_p / \partial \theta, \quad
-              J^T J = \sum_p J_p^T J_p, \quad J^T r = \sum_p J_p^T r_p,
+              J^T J = \sum_p \omega_p J_p^T J_p, \quad J^T r = \sum_p \omega_p J_p^T r_p, \quad
+              r^T r = \sum_p \omega_p r_p^2,
 
     and the step of Gauss and Newton solves :math:`J^T J \, \delta = -J^T r`. A projective matrix has one parameter more
     than it has freedom, so its J^T J is singular along the matrix itself: solve by least squares, or hold one entry.
@@ -128,12 +152,11 @@ def normal_equations(
     True
     """
     function = "normal_equations"
-    as_tensors, plain = is_tensor(image), image
+    as_tensors, plain, given = is_tensor(image), image, target
     if as_tensors:
         _check.on_the_cpu(function, image)
         image = image.detach().resolve_conj().numpy()
-    target = target.detach().resolve_conj().cpu().numpy() if is_tensor(target) else np.asarray(target)
-    target = backend.as_image(function, "target", target)
+    target = backend.as_image(function, "target", np.asarray(_as_array(target)))
     check_transform(function, transform)
     check_axes(function, transform.ndim, np.shape(image))
     check_matrix(function, transform)
@@ -143,10 +166,74 @@ def normal_equations(
     call = call_through(function, image, transform, shape, reading)
     _check.mixing(function, call.plan, "normal equations")
     _check.cotangent(function, target.shape, call.recipe.restored_shape, "target")
-    record = backend.normal(call.samples(), call.geometry, call.lattice, call.plan, call.canonical(target))
+    call = _within(call)
+    known = known_of(call, image, _as_array(mask), _as_array(weight))
+    samples, weights = (call.samples(), None) if known is None else _seen(call, known)
+    target = _weighted(call, call.canonical(target), given, _as_array(target_mask), _as_array(target_weight), weights)
+    record = backend.normal(samples, call.geometry, call.lattice, call.plan, target)
     jtj, jtr, cost = _in_parameters(*_in_matrix(record, call, is_reversed(frame)), transform)
     parts = (part if call.recipe.batched else part[0] for part in (jtj, jtr, cost))
     return NormalEquations(*(like(part, plain) if as_tensors else part for part in parts))
+
+
+def _as_array(value: Any) -> Any:
+    return value.detach().resolve_conj().cpu().numpy() if is_tensor(value) else value
+
+
+def _within(call: Call) -> Call:
+    """Return a call that reads nothing of points outside the image, and nothing but samples inside."""
+    plan = call.plan
+    constant, edge = BORDERS["constant"], BORDERS["edge"]
+    border = tuple(edge if code == constant else code for code in plan.border)
+    crop = plan.crop or BORDERS["wrap"] not in plan.border
+    return replace(call, recipe=replace(call.recipe, plan=replace(plan, border=border, crop=crop, fill=(0.0,))))
+
+
+def _seen(call: Call, known: Any) -> tuple[Any, Array]:
+    """Return samples without what is missing, and the weight of each point: 0 where a missing sample has a part.
+
+    Parameters
+    ----------
+    known : ndarray, (1 or N, 1 or C, *spatial)
+        How far samples are known.
+    """
+    dtype, present = real_dtype(backend, call.image), known > 0
+
+    def coefficients(image: Any) -> Any:
+        return backend.prefilter(image, call.plan) if call.recipe.prefilters else image
+
+    # Holes of numbers whose sums do not cancel show in values and slopes where a missing sample has a part in either.
+    holes = np.where(present, 0, 1 + np.random.default_rng(0).random(present.shape)).astype(dtype)
+    holes = coefficients(holes)
+    slopes = backend.gradient(holes, call.geometry, call.lattice, call.plan)
+    misses = (np.abs(call.pull(holes, call.plan, dtype)) > _ROUNDING) | (np.abs(slopes) > _ROUNDING).any(-1)
+    weights: Any = 1
+    if known.dtype != np.bool_:
+        weights = np.maximum(call.pull(coefficients(known.astype(dtype)), call.plan, dtype), 0)
+    return coefficients(np.where(present, call.image, call.image.dtype.type(0))), np.where(misses, 0, weights)
+
+
+def _weighted(call: Call, target: Any, given: Any, mask: Any, weight: Any, weights: Any) -> Any:
+    """Return a canonical target, and behind its channels the weights of its pixels, if there are any.
+
+    Parameters
+    ----------
+    given : array_like
+        The caller's target.
+    weights : ndarray, (1 or B, 1 or C, *lattice), or None
+        The weights of the points of the image.
+    """
+    layout = replace(call.recipe.layout, batch=call.recipe.batched)
+    known = known_of(
+        replace(call, image=target, recipe=replace(call.recipe, layout=layout)), given, mask, weight, "target_"
+    )
+    parts = [part for part in (weights, known) if part is not None]
+    if not parts:
+        return target
+    dtype = np.result_type(target.dtype, np.float32)
+    total = (1 + 1j if dtype.kind == "c" else 1) * math.prod(parts[1:], start=parts[0].astype(dtype))
+    total = np.broadcast_to(total, (len(target), *total.shape[1:]))
+    return np.concatenate([target.astype(dtype), total.astype(dtype)], axis=1)
 
 
 def _in_matrix(record: Array, call: Call, turned: bool) -> tuple[Array, Array, Array]:

@@ -449,15 +449,23 @@ def winners(importance: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, 
 
 def normal(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, target: Tensor) -> Tensor:
     """Return the moments of the residual between values and `target`, ``(B, record)``."""
+    channels = image.shape[1]
     if image.is_complex():
         target = target.to(image.dtype)
         parts = zip(_components(image, plan), (target.real, target.imag), strict=True)
         real, imaginary = (normal(part, geometry, lattice, of_part, t) for (part, of_part), t in parts)
         return real + imaginary
     samples = image.to(torch.float64)
-    residual = (pull(samples, geometry, lattice, plan) - target).flatten(2)
+    near = _neighbourhoods(samples.dtype, geometry, lattice, plan, image.shape[2:])
+    weight = (near.readable & torch.stack([tap.inside for tap in near.taps]).any(0)).to(torch.float64)
+    if target.shape[1] > channels:
+        weight = weight * target[:, channels:].to(torch.float64).flatten(2)
+    root = weight.sqrt()
+    residual = (pull(samples, geometry, lattice, plan) - target[:, :channels]).flatten(2)
+    residual = torch.where(root > 0, root * residual, 0)
     readable, slopes = _slopes(samples, geometry, lattice, plan)
     slopes = on_rows(geometry.to(torch.float64)[:, None], torch.where(readable[..., None], slopes, 0), lattice)
+    slopes = torch.where(root[..., None] > 0, root[..., None] * slopes, 0)
     features = lattice_features(lattice, slopes)
     upper_rows = torch.triu_indices(slopes.shape[-1], slopes.shape[-1], device=image.device)
     upper_features = torch.triu_indices(features.shape[-1], features.shape[-1], device=image.device)
