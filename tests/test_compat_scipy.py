@@ -394,3 +394,62 @@ def test_a_missing_scipy_is_named(monkeypatch):
 def test_unknown_submodule():
     with pytest.raises(AttributeError, match="no attribute 'skimage'"):
         _ = pb.compat.skimage
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda a: compat.rotate(a, np.nan), ValueError, "rotate: `angle` is nan; give a finite number"),
+        (lambda a: compat.rotate(a, np.inf, reshape=False), ValueError, "`angle` is inf"),
+        (lambda a: compat.rotate(a, "30"), TypeError, "`angle` is '30'; give a number"),
+        (lambda a: compat.rotate(a, 10**400), ValueError, "give a finite number"),
+        (lambda a: compat.zoom(a, [2, np.nan]), ValueError, "zoom: `zoom` is nan"),
+        (lambda a: compat.zoom(a, -np.inf), ValueError, "`zoom` is -inf"),
+        (lambda a: compat.zoom(a, None), TypeError, "`zoom` is None"),
+    ],
+    ids=["nan", "inf", "text", "huge", "zoom nan", "zoom inf", "zoom None"],
+)
+def test_numbers_that_give_no_size_are_refused(call, error, words):
+    with pytest.raises(error, match=words):
+        call(np.ones((4, 5)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda a: compat.shift(a, [np.nan, 0], order=1, cval=7),
+        lambda a: compat.shift(a, np.inf, order=1, cval=7),
+        lambda a: compat.affine_transform(a, [[np.nan, 0], [0, 1]], order=1, cval=7),
+        lambda a: compat.affine_transform(a, [np.nan, 1], order=1, cval=7),
+        lambda a: compat.affine_transform(a, np.eye(2), [np.nan, 0], order=1, cval=7),
+    ],
+    ids=["shift nan", "shift inf", "matrix", "diagonal", "offset"],
+)
+def test_points_that_are_nowhere_give_cval(call, dtype):
+    np.testing.assert_array_equal(call(np.ones((4, 5), dtype)), np.full((4, 5), 7, dtype))
+
+
+def test_sizes_may_be_scalars_of_any_kind():
+    image = np.arange(20.0).reshape(4, 5)
+    np.testing.assert_array_equal(compat.rotate(image, np.array(30.0)), compat.rotate(image, 30))
+    np.testing.assert_array_equal(compat.zoom(image, np.float32(2)), compat.zoom(image, 2))
+
+
+MASKED = {
+    "map_coordinates": lambda a: compat.map_coordinates(a, [[0.5], [0.5]]),
+    "coordinates": lambda a: compat.map_coordinates(np.ones((2, 2)), a),
+    "affine_transform": lambda a: compat.affine_transform(a, np.eye(2)),
+    "geometric_transform": lambda a: compat.geometric_transform(a, lambda index: index),
+    "shift": lambda a: compat.shift(a, 1),
+    "zoom": lambda a: compat.zoom(a, 2),
+    "rotate": lambda a: compat.rotate(a, 30),
+    "spline_filter": lambda a: compat.spline_filter(a),
+    "spline_filter1d": lambda a: compat.spline_filter1d(a),
+}
+
+
+@pytest.mark.parametrize("call", MASKED.values(), ids=MASKED)
+def test_masks_that_scipy_would_drop_are_refused(call):
+    with pytest.raises(TypeError, match="is a masked array, whose mask SciPy drops"):
+        call(np.ma.masked_array(np.ones((2, 2)), np.eye(2, dtype=bool)))

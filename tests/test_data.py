@@ -193,6 +193,35 @@ def test_folders_called_train_and_test_are_the_split(tmp_path):
     assert dataset.classes == ("a", "b")
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "testing", "Val"])
+def test_other_names_of_the_split(tmp_path, name):
+    write_class_folders(tmp_path / "Train", ("a", "b"), count=3)
+    write_class_folders(tmp_path / name, ("a", "b"), count=2)
+    dataset = data.load(str(tmp_path))
+    assert (len(dataset.train_labels), len(dataset.test_labels), dataset.classes) == (6, 4, ("a", "b"))
+
+
+def test_beside_test_val_is_not_read(tmp_path):
+    for name, count in (("train", 3), ("val", 1), ("test", 2)):
+        write_class_folders(tmp_path / name, ("a", "b"), count=count)
+    dataset = data.load(str(tmp_path))
+    assert (len(dataset.train_labels), len(dataset.test_labels)) == (6, 4)
+
+
+def test_pictures_of_trains_are_a_class(tmp_path):
+    write_class_folders(tmp_path, ("car", "train"), count=5)
+    assert data.load(str(tmp_path)).classes == ("car", "train")
+
+
+def a_train_alone(folder: Path) -> None:
+    write_class_folders(folder / "train", ("a", "b"), count=5)
+
+
+def a_val_without_train(folder: Path) -> None:
+    write_class_folders(folder / "val", ("a", "b"), count=5)
+    write_class_folders(folder, ("a", "b"), count=5)
+
+
 def no_such_folder(folder: Path) -> None:
     folder.rmdir()
 
@@ -236,6 +265,8 @@ def a_class_only_in_test(folder: Path) -> None:
         (a_text_named_png, "note.png: not readable as a picture"),
         (too_few, "too few pictures"),
         (a_class_only_in_test, "has the class 'z'"),
+        (a_train_alone, r"there is no test or val .* beside it; add that, or give .*train itself"),
+        (a_val_without_train, "there is no train with such folders beside it"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import subprocess
+import sys
 import zipfile
 from typing import Any
 
@@ -226,3 +228,52 @@ ERRORS = {
 def test_wrong_values_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_checkpoint_of_torch_takes_transforms(tmp_path):
+    """By whatever is imported first, and by a reader that runs nothing else."""
+    path = tmp_path / "checkpoint.pt"
+    frames = [Translation(torch.tensor([0.1, 0.2])), Projective(np.eye(3), one_sided=True)]
+    nested = Chain(Affine.rotation(30), Chain(*frames[:1], Velocity(torch.ones(4, 5, 2), steps=4)))
+    torch.save({"weight": torch.ones(2), **STORED, "frames": frames, "nested": nested}, path)
+    for first, second in (("torch", "pullback"), ("pullback", "torch")):
+        code = (
+            f"import {first}; import {second}\n"
+            f"content = torch.load({str(path)!r}, weights_only=True)\n"
+            "print([type(value).__name__ for value in content.values()])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        families = [type(transform).__name__ for transform in STORED.values()]
+        assert done.stdout.strip() == str(["Tensor", *families, "list", "Chain"])
+    again = torch.load(path, weights_only=True)
+    for name, transform in STORED.items():
+        for ours, theirs in zip(numbers(again[name]), numbers(transform), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert isinstance(again["frames"][0].offset, torch.Tensor)
+    assert again["frames"][1].one_sided
+    assert isinstance(again["nested"].transforms[-1].parameters, torch.Tensor)
+
+
+def test_what_is_no_family_is_not_made_again(tmp_path):
+    from pullback.transforms.storage import made_again
+
+    with pytest.raises(TypeError, match="is no family of transforms"):
+        made_again(dict, [1.0])
+
+
+def test_an_import_is_followed_once_and_is_not_made():
+    code = (
+        "import sys; from pullback._extras import when_imported\n"
+        "seen = []\n"
+        "for name in ('colorsys', 'json', 'no_such_module'): when_imported(name, lambda: seen.append(name))\n"
+        "import json; assert seen == ['json'], seen\n"
+        "assert 'colorsys' not in sys.modules\n"
+        "import colorsys; import importlib; importlib.reload(colorsys)\n"
+        "assert len(seen) == 2 and colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)\n"
+        "try: import no_such_module\n"
+        "except ModuleNotFoundError as error: assert error.name == 'no_such_module'\n"
+        "import pullback; assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -14,7 +14,8 @@ RUNS = Path("runs")
 Data = Annotated[
     str | None,
     typer.Option(
-        help="'digits', or a folder: MNIST-style IDX files, or one sub-folder of pictures a class.",
+        help="'digits', or a folder: MNIST-style IDX files, or one sub-folder of pictures a class, or such in train "
+        "and test (or val).",
         show_default="digits",
     ),
 ]

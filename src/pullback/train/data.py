@@ -37,6 +37,10 @@ _IDX_NAME = re.compile(
     r"(?:.*[-_.])?(?P<split>train|t10k|test)[-_.](?P<kind>images|labels)[-_.]idx(?P<axes>[13])[-_.]ubyte(?:\.gz)?"
 )
 _IDX_UNSIGNED_BYTE = 0x08
+
+# What folders with the parts of a data set are called; of several to test on, the first is taken.
+_TRAIN = ("train", "training")
+_TEST = ("test", "testing", "val", "valid", "validation")
 _IDX_MOST_AXES = 8
 _CHUNK = 1 << 20
 
@@ -78,7 +82,8 @@ def load(source: str) -> Dataset:
     ----------
     source : str
         ``"digits"`` for scikit-learn's digits, or a folder: with the four IDX files of an MNIST-style data set
-        (gzipped or not), or with one sub-folder of pictures a class (or such folders in ``train`` and ``test``).
+        (gzipped or not), or with one sub-folder of pictures a class (or such folders in ``train`` and in ``test`` or
+        ``val``).
 
     Returns
     -------
@@ -236,15 +241,20 @@ def _read_idx(path: Path, content: IO[bytes] | gzip.GzipFile) -> npt.NDArray[np.
 
 
 def load_folder(folder: Path) -> Dataset:
-    """Load a folder with one sub-folder of pictures a class, or with such folders in ``train`` and ``test``."""
-    if (folder / "train").is_dir() and (folder / "test").is_dir():
-        classes = _class_names(folder / "train")
-        unknown = sorted(set(_class_names(folder / "test")) - set(classes))
+    """Load a folder with one sub-folder of pictures a class, or with such folders in ``train`` and ``test``.
+
+    In the place of ``test``, ``val``, ``valid`` or ``validation`` will do; beside it, they are not read. A folder of
+    such a name is a class like others if pictures lie in it.
+    """
+    splits = _splits(folder)
+    if splits is not None:
+        train, test = splits
+        classes = _class_names(train)
+        unknown = sorted(set(_class_names(test)) - set(classes))
         if unknown:
-            raise DataError(f"{folder / 'test'}: has the class {unknown[0]!r}, which {folder / 'train'} has not")
-        train = _read_classes(folder / "train", classes)
-        test = _read_classes(folder / "test", classes)
-        return Dataset(folder.resolve().name, classes, *train, *test)
+            raise DataError(f"{test}: has the class {unknown[0]!r}, which {train} has not")
+        parts = (_read_classes(split, classes) for split in splits)
+        return Dataset(folder.resolve().name, classes, *next(parts), *next(parts))
     classes = _class_names(folder)
     images, labels = _read_classes(folder, classes)
     return _split(
@@ -312,6 +322,28 @@ def _read_part(folder: Path, files: dict[tuple[str, str], Path], split: str, kin
     if values.ndim != axes or 0 in values.shape[1:]:
         raise DataError(f"{path}: holds an array of shape {values.shape}; {kind} have {axes} axes, none of them empty")
     return values
+
+
+def _splits(folder: Path) -> tuple[Path, Path] | None:
+    """Return the folders to train on and to test on, where there are such."""
+    there = {path.name.casefold(): path for path in folder.iterdir() if path.is_dir() and _holds_folders_alone(path)}
+    train, test = (next((there[name] for name in names if name in there), None) for names in (_TRAIN, _TEST))
+    if train is not None and test is not None:
+        return train, test
+    alone = train or test
+    if alone is None:
+        return None
+    raise DataError(
+        f"{alone}: holds folders, and no pictures, as a part of the data does, but there is no "
+        f"{'test or val' if alone is train else 'train'} with such folders beside it; add that, or give {alone} itself"
+    )
+
+
+def _holds_folders_alone(folder: Path) -> bool:
+    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return any(path.is_dir() for path in inside) and not any(
+        path.suffix.lower() in pictures.SUFFIXES for path in inside
+    )
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:

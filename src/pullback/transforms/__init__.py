@@ -5,6 +5,7 @@ maps). Points and parameters are in the order of the array axes: (x) in 1-D, (y,
 transform has no frame of its own; its numbers are read in the ``frame`` of the call that it is given to.
 """
 
+from pullback._extras import when_imported
 from pullback.transforms.affine import Affine
 from pullback.transforms.base import Transform, load
 from pullback.transforms.chain import Chain
@@ -15,6 +16,7 @@ from pullback.transforms.free_form import FreeForm
 from pullback.transforms.matrix import MatrixTransform
 from pullback.transforms.projective import Projective
 from pullback.transforms.similarity import Similarity
+from pullback.transforms.storage import trust
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
 from pullback.transforms.translation import Translation
 from pullback.transforms.velocity import Velocity
@@ -35,3 +37,5 @@ __all__ = [
     "Velocity",
     "load",
 ]
+
+when_imported("torch", trust)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pullback._arrays import is_masked
 from pullback._plan import MAX_NDIM
 
 Array = npt.NDArray[Any]
@@ -76,6 +77,28 @@ def fill_of(cval: Any, dtype: np.dtype[Any]) -> complex:
         return _real(cval)
     real, imag = _real(np.real(cval)), _real(np.imag(cval))
     return complex(real, imag) if imag else real
+
+
+def refuse_masks(function: str, **arguments: Any) -> None:
+    """Refuse masked arrays, whose masks SciPy drops without a word."""
+    for name, value in arguments.items():
+        if is_masked(value):
+            raise TypeError(
+                f"{function}: `{name}` is a masked array, whose mask SciPy drops; give {name}.filled(value), or call "
+                "pullback.sample or pullback.warp, which leave out what is masked"
+            )
+
+
+def finite(function: str, argument: str, value: Any) -> Any:
+    """Return a number that says how large the output is, and so must be finite."""
+    try:
+        if math.isfinite(_real(value)):
+            return value
+    except TypeError:
+        raise TypeError(f"{function}: `{argument}` is {value!r}; give a number") from None
+    except OverflowError:
+        pass
+    raise ValueError(f"{function}: `{argument}` is {value!r}; give a finite number")
 
 
 def array_of(input: Any) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pullback._plan import BORDERS
 from pullback.backends.numpy import filter_axes
-from pullback.compat.scipy.arguments import Array, array_of, mode_of, order_of, output_for
+from pullback.compat.scipy.arguments import Array, array_of, mode_of, order_of, output_for, refuse_masks
 
 
 def spline_filter1d(
@@ -38,6 +38,8 @@ def spline_filter1d(
     ------
     RuntimeError
         If `order` or `mode` is none that is known, or a dtype is not supported.
+    TypeError
+        If `input` is masked.
     numpy.exceptions.AxisError
         If there is no such axis.
 
@@ -52,6 +54,7 @@ def spline_filter1d(
     >>> ndimage.spline_filter1d(np.array([0.0, 0.0, 6.0, 0.0, 0.0])).round(3)
     array([ 1.5, -3. , 10.5, -3. ,  1.5])
     """
+    refuse_masks("spline_filter1d", input=input)
     order = order_of(order)
     image = array_of(input)
     result = output_for(output, image, image.shape)
@@ -94,6 +97,8 @@ def spline_filter(input: Any, order: int = 3, output: Any = np.float64, mode: st
     ------
     RuntimeError
         If `order` or `mode` is none that is known, or a dtype is not supported.
+    TypeError
+        If `input` is masked.
 
     See Also
     --------
@@ -108,6 +113,7 @@ def spline_filter(input: Any, order: int = 3, output: Any = np.float64, mode: st
     >>> ndimage.map_coordinates(coefficients, [[0.0, 0.5], [0.0, 0.5]], prefilter=False).round(3)
     array([1.   , 0.611])
     """
+    refuse_masks("spline_filter", input=input)
     order = order_of(order, lowest=2)
     image = array_of(input)
     result = output_for(output, image, image.shape)

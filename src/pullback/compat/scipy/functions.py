@@ -15,12 +15,14 @@ from pullback.compat.scipy.arguments import (
     Array,
     affine_map,
     array_of,
+    finite,
     image_of,
     order_of,
     original,
     output_for,
     per_axis,
     plane_of,
+    refuse_masks,
 )
 from pullback.compat.scipy.reader import Block, reader_of
 
@@ -71,7 +73,7 @@ def map_coordinates(
     RuntimeError
         If an argument does not fit, as in SciPy.
     TypeError
-        If coordinates are complex, or `cval` is and the image is not.
+        If an array is masked, coordinates are complex, or `cval` is and the image is not.
 
     See Also
     --------
@@ -85,6 +87,7 @@ def map_coordinates(
     >>> ndimage.map_coordinates(image, [[0.5, 2], [0.5, 1]], order=1)
     array([2., 7.])
     """
+    refuse_masks("map_coordinates", input=input, coordinates=coordinates)
     if np.ndim(input) > MAX_NDIM:
         return original("map_coordinates")(input, coordinates, output, order, mode, cval, prefilter)
     order = order_of(order)
@@ -148,7 +151,8 @@ def geometric_transform(
     RuntimeError
         If an argument does not fit, as in SciPy.
     TypeError
-        If `mapping` returns anything but a tuple of d coordinates, or `cval` is complex and the image is not.
+        If an array is masked, `mapping` returns anything but a tuple of d coordinates, or `cval` is complex and the
+        image is not.
 
     Examples
     --------
@@ -157,6 +161,7 @@ def geometric_transform(
     >>> ndimage.geometric_transform(np.array([1, 2, 3, 4, 5]), lambda index: (index[0] - 3,), mode="nearest")
     array([1, 1, 1, 1, 2])
     """
+    refuse_masks("geometric_transform", input=input)
     if np.ndim(input) > MAX_NDIM or not callable(mapping):
         return original("geometric_transform")(
             input, mapping, output_shape, output, order, mode, cval, prefilter, extra_arguments, extra_keywords
@@ -219,7 +224,7 @@ def affine_transform(
     RuntimeError, ValueError
         If an argument does not fit, as in SciPy.
     TypeError
-        If `cval` is complex and the image is not.
+        If an array is masked, `cval` is complex and the image is not.
 
     See Also
     --------
@@ -232,6 +237,7 @@ def affine_transform(
     >>> ndimage.affine_transform(np.arange(6.0), [0.5], offset=1.0, order=1)
     array([1. , 1.5, 2. , 2.5, 3. , 3.5])
     """
+    refuse_masks("affine_transform", input=input)
     if np.ndim(input) > MAX_NDIM:
         return original("affine_transform")(input, matrix, offset, output_shape, output, order, mode, cval, prefilter)
     order = order_of(order)
@@ -283,7 +289,7 @@ def shift(
     RuntimeError
         If an argument does not fit, as in SciPy.
     TypeError
-        If `cval` is complex and the image is not.
+        If an array is masked, `cval` is complex and the image is not.
 
     Examples
     --------
@@ -292,6 +298,7 @@ def shift(
     >>> ndimage.shift(np.array([1, 2, 3, 4]), 1, mode="grid-wrap")
     array([4, 1, 2, 3])
     """
+    refuse_masks("shift", input=input)
     if np.ndim(input) > MAX_NDIM:
         return original("shift")(input, shift, output, order, mode, cval, prefilter)
     order = order_of(order)
@@ -339,7 +346,7 @@ def zoom(
     RuntimeError
         If an argument does not fit, as in SciPy.
     TypeError
-        If `cval` is complex and the image is not.
+        If an array is masked, `cval` is complex and the image is not.
 
     Warns
     -----
@@ -357,11 +364,12 @@ def zoom(
     >>> ndimage.zoom(np.array([0.0, 1.0, 2.0]), 5 / 3, order=1)
     array([0. , 0.5, 1. , 1.5, 2. ])
     """
+    refuse_masks("zoom", input=input)
     if np.ndim(input) > MAX_NDIM:
         return original("zoom")(input, zoom, output, order, mode, cval, prefilter, grid_mode=grid_mode)
     order = order_of(order)
     image = image_of(input)
-    factors = per_axis(zoom, image.ndim)
+    factors = [finite("zoom", "zoom", factor) for factor in per_axis(zoom, image.ndim)]
     shape = tuple(round(n * factor) for n, factor in zip(image.shape, factors, strict=True))
     result = output_for(output, image, shape)
     if prefilter and all(factor == 1 for factor in factors):
@@ -417,7 +425,7 @@ def rotate(
     ValueError, RuntimeError
         If an argument does not fit, as in SciPy.
     TypeError
-        If `cval` is complex and the image is not.
+        If an array is masked, `cval` is complex and the image is not.
 
     Examples
     --------
@@ -428,6 +436,8 @@ def rotate(
            [2, 5],
            [1, 4]])
     """
+    refuse_masks("rotate", input=input)
+    angle = finite("rotate", "angle", angle)
     image = np.asarray(input)
     plane = plane_of(axes, image.ndim)
     image, order = array_of(image), order_of(order)
