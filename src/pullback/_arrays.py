@@ -37,11 +37,29 @@ def has_values(array: Array) -> bool:
     """Say whether there is something to read in an array now: not in tensors that are traced or mapped."""
     if is_tracing() or not is_tensor(array):
         return not is_tracing()
+    torch, plain = sys.modules["torch"], _innermost(array)
+    is_plain = type(plain) in (torch.Tensor, torch.nn.Parameter) and not plain.is_meta
+    wraps = torch._C._functorch.is_functorch_wrapped_tensor
+    return is_plain and not (wraps(plain) or torch.compiler.is_exporting() or _is_proxied(plain))
+
+
+def _innermost(tensor: Array) -> Array:
+    """Return the tensor that `torch.func` differentiates, below its wrappers."""
+    functorch = sys.modules["torch"]._C._functorch
+    while functorch.is_gradtrackingtensor(tensor):
+        tensor = functorch.get_unwrapped(tensor)
+    return tensor
+
+
+def _is_proxied(tensor: Array) -> bool:
+    """Say whether `make_fx` follows a tensor."""
     torch = sys.modules["torch"]
-    plain = type(array) in (torch.Tensor, torch.nn.Parameter) and not torch._C._functorch.is_functorch_wrapped_tensor(
-        array
-    )
-    return plain and not array.is_meta and not torch.compiler.is_exporting()
+    mode = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY)
+    if mode is None:
+        return False
+    from torch.fx.experimental.proxy_tensor import has_proxy_slot
+
+    return bool(has_proxy_slot(tensor, mode.tracer))
 
 
 def can_be_looked_at(array: Array) -> bool:
@@ -57,9 +75,12 @@ def is_constant(array: Array) -> bool:
     if not has_values(array) or not is_tensor(array):
         return has_values(array)
     torch = sys.modules["torch"]
-    has_graph = array.requires_grad and torch.is_grad_enabled()
     forward = torch.autograd.forward_ad
-    return not (has_graph or (forward._current_level >= 0 and forward.unpack_dual(array).tangent is not None))
+    moves = forward._current_level >= 0
+    if torch._C._functorch.is_functorch_wrapped_tensor(array):
+        return not (moves or array.requires_grad) and is_constant(torch._C._functorch.get_unwrapped(array))
+    has_graph = array.requires_grad and torch.is_grad_enabled()
+    return not (has_graph or (moves and forward.unpack_dual(array).tangent is not None))
 
 
 def namespace(array: Array) -> Any:
@@ -150,8 +171,9 @@ def written(values: Array) -> str:
 
 
 def _as_real_array(function: str, name: str, value: Array) -> Array:
-    if is_tracing():  # torch.compile does not look at NumPy's dtypes
-        return np.asarray(value)
+    if is_tracing():  # torch.compile knows little of NumPy
+        torch = sys.modules["torch"]
+        return torch.as_tensor(value, dtype=torch.float64)
     if type(value) is np.ndarray and value.dtype is _FLOAT64:
         return value
     try:
@@ -173,7 +195,7 @@ def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) 
     )
     number = value if is_plain else _as_real_array(function, name, value)
     if is_tracing() and not is_plain:
-        return torch.as_tensor(number).to(device, dtype)
+        return number.to(device, dtype)
     return torch.tensor(number, dtype=dtype, device=device)
 
 
@@ -195,24 +217,40 @@ def own(array: Array) -> Array:
     return array if is_tensor(array) else array.copy("K")
 
 
-def detached(value: Array) -> Array:
-    """Return a tensor as a float64 array without its graph, and what is no tensor as it is.
+def array_of(tensor: Array, function: str, instead: str = "do this outside of them") -> Array:
+    """Return the values of a tensor as a NumPy array of its dtype, without its graph.
 
     Raises
     ------
     TypeError
-        If the tensor stands for values that are not known now.
+        If the tensor stands for values that are not known now; `instead` says what to do.
     """
-    if not is_tensor(value):
-        return value
-    if not has_values(value):
+    return _read(tensor, function, instead)
+
+
+def detached(value: Array, function: str = "numpy", instead: str = "do this outside of them") -> Array:
+    """Return a tensor as a float64 array without its graph, and what is no tensor as it is; as :func:`array_of`."""
+    return _read(value, function, instead, real=True) if is_tensor(value) else value
+
+
+def check_values(tensor: Array, function: str, instead: str) -> None:
+    """Refuse a tensor that stands for values that are not known now."""
+    if not has_values(tensor):
         raise TypeError(
-            "the values of a tensor are needed, and under torch.compile, torch.export, torch.func or with fake tensors "
-            "there are none; compute this outside of them"
+            f"{function}: needs the values of a tensor, and torch.compile, torch.export, torch.func.vmap, make_fx, "
+            f"fake tensors and the meta device have none; {instead}"
         )
-    # Inside torch.func even a constant would come back wrapped.
-    with sys.modules["torch"]._C._DisableFuncTorch():
-        return value.detach().cpu().double().numpy()
+
+
+def _read(tensor: Array, function: str, instead: str, real: bool = False) -> Array:
+    check_values(tensor, function, instead)
+    torch = sys.modules["torch"]
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    # Inside torch.func, and under modes, even what is constant would come back wrapped.
+    with _disable_current_modes(), torch._C._DisableFuncTorch():
+        plain = _innermost(tensor).detach().cpu().resolve_conj()
+        return (plain.double() if real else plain).numpy()
 
 
 def like(array: Any, image: Any, dtype: Any = None) -> Any:

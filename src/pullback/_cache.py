@@ -33,6 +33,36 @@ def is_tracing() -> bool:
     return torch is not None and bool(torch.compiler.is_compiling())
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def constant_in_graphs(function: F) -> F:
+    """Let `torch.compile` take the results of a function, of numbers, strings and tuples, for constants.
+
+    The same as `torch.compiler.assume_constant_result`, which would import the compiler to say so.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+def untraced(needs: str) -> Callable[[F], F]:
+    """Let `torch.compile` call a function between two graphs, or say what it `needs` where only one is allowed."""
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            compiler = sys.modules.get("torch._dynamo")
+            if compiler is None:
+                return function(*args, **kwargs)
+            if is_tracing():
+                compiler.graph_break(msg=needs)
+            return compiler.disable(function)(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
 class _Memory:
     """The tables of all functions that are :func:`cached`, and what they hold together."""
 

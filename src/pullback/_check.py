@@ -472,7 +472,8 @@ def beside(
 ) -> None:
     """Refuse what does not broadcast to an image of shape `image` or to its spatial shape."""
     for wanted in (image, spatial):
-        if len(shape) == len(wanted) and all(n in (1, side) for n, side in zip(shape, wanted, strict=True)):
+        # torch.compile has no `in` for sizes that are open
+        if len(shape) == len(wanted) and all([n == 1 or n == side for n, side in zip(shape, wanted, strict=True)]):
             return
     raise ValueError(
         f"{function}: `{argument}` has shape {shape} but {what} has shape {image}; give that shape, or, without "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pullback._borders import RULES
-from pullback._cache import Hashed, cached
+from pullback._cache import Hashed, cached, is_tracing
 from pullback._kernels import KERNELS
 
 # The codes of what the tables of kernels and of border rules name.
@@ -45,6 +45,11 @@ def constant(n: int) -> int:
         if n == k:
             return k
     return n
+
+
+def constant_number(x: Any) -> Any:
+    """Return a number as it is; a symbolic one becomes a constant of what `torch.compile` traces, as in all sets."""
+    return sorted({x})[0] if is_tracing() else x
 
 
 @dataclass(frozen=True)
@@ -220,7 +225,7 @@ def make_plan(
         interpolation=code,
         border=tuple(BORDERS[name] for name in border),
         crop=EXTENTS[extent] == EXTENTS["crop"],
-        fill=fill,
-        parameter=parameter,
+        fill=tuple([constant_number(value) for value in fill]),
+        parameter=tuple([constant_number(value) for value in parameter]),
         prefilter=prefilter,
     )

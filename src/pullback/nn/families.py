@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pullback._cache import is_tracing
 from pullback._plan import constant
 from pullback.transforms import (
     Affine,
@@ -129,15 +130,17 @@ def thin_plate_spline(control: int = 4) -> Family:
     """
     _check_length("thin_plate_spline", "control", control, 2)
 
-    # The equations of a spline are solved once for a shape of the output: torch.compile cannot trace that.
+    # The equations of a spline are solved once for a shape of the output; in a graph, each time that it runs.
     splines: dict[Shape, ThinPlateSpline] = {}
 
     def build(raw: Tensor, shape: Shape, limit: Limit) -> Transform:
         shape = tuple(constant(side) for side in shape)
-        if shape not in splines:
-            _solve(splines, control, shape)
         points = torch.as_tensor(_control_points(control, shape), dtype=raw.dtype, device=raw.device)
         displaced = _displaced(raw, limit).reshape(-1, control ** len(shape), len(shape))
+        if shape not in splines:
+            if is_tracing():
+                return ThinPlateSpline(points, points + displaced)
+            splines[shape] = ThinPlateSpline.identity(_control_points(control, shape))
         return splines[shape].with_parameters(points + displaced)
 
     return Family(
@@ -370,11 +373,6 @@ def _control_points(control: int, shape: Shape) -> np.ndarray[tuple[int, int], n
     """Return a regular grid of points from edge to edge of an output, in the frame "centered", (K, d)."""
     sides = [np.linspace(-1, 1, control) * (side / min(shape)) for side in shape]
     return np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, len(shape))
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def _solve(splines: dict[Shape, ThinPlateSpline], control: int, shape: Shape) -> None:
-    splines[shape] = ThinPlateSpline.identity(_control_points(control, shape))
 
 
 def _check_length(function: str, name: str, value: int, least: int) -> None:

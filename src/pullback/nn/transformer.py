@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor, nn
 
+from pullback._arrays import has_values
 from pullback.nn.families import Family, Limit
 from pullback.nn.heads import TransformHead
 from pullback.nn.localization import Localization
@@ -204,7 +205,7 @@ class SpatialTransformer(nn.Module):
         ValueError
             If `image` has another number of axes than ``ndim + 2``, or the localization loses the batch axis.
         """
-        if self.training and not self._background_is_known and not torch.compiler.is_compiling():
+        if self.training and not self._background_is_known and has_values(image):
             self._look_at_background(image)
         transforms = self._predict(image)
         views = [self._view(image, transform, self.size) for transform in transforms]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
+from pullback._arrays import is_tensor
 from pullback.sampling.call import canonical_image
 
 
@@ -70,7 +71,8 @@ def prefilter(
     >>> pb.sample(coefficients, [[2.0], [2.5]], interpolation="bspline3").round(6)
     array([6.      , 3.605769])
     """
-    orders = _check.orders("prefilter", order, ndim, np.ndim(image) - (channel_axis is not None))
+    axes = image.ndim if is_tensor(image) else np.ndim(image)
+    orders = _check.orders("prefilter", order, ndim, axes - (channel_axis is not None))
     ndim = len(orders)
     backend, image, layout = canonical_image("prefilter", image, ndim, channel_axis)
     names = tuple(f"spline{n}" if n > 1 else "linear" for n in orders)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._arrays import is_masked, is_tensor, like, namespace
-from pullback._cache import plain
+from pullback._arrays import detached, is_masked, is_tensor, like, namespace
+from pullback._cache import plain, untraced
 from pullback._layout import Layout
 from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
 from pullback.backends import Backend, backend_of
@@ -21,6 +21,8 @@ from pullback.sampling.known import has_signed_weights, least_coverage, quotient
 # exp() of importances is taken in bands of this width, a power of two so that what is left of an importance is exact.
 # Within a band, weights from exp(-32) to exp(32) stay far from the limits of single precision.
 _BAND = 64.0
+# What is said where the values of an importance are not there.
+_INSTEAD = "normalize=True with weight=importance.exp() is the same where no exponential overflows"
 
 
 def splat(
@@ -344,7 +346,8 @@ def _importance(scatter: Scatter, reduction: str, importance: Any) -> Any:
     return xp.where(importance > -np.inf, importance, like(np.nan, importance, importance.dtype))[:, None]
 
 
+@untraced(f"splat: normalize='softmax' needs the values of `importance`; {_INSTEAD}")
 def _distinct(numbers: Any) -> list[float]:
     """Return the numbers that occur, NaN aside, from the largest down."""
-    array = numbers if namespace(numbers) is np else numbers.detach().cpu().numpy()
+    array = detached(numbers, "splat: normalize='softmax'", _INSTEAD)
     return [float(number) for number in np.unique(array[~np.isnan(array)])[::-1]]

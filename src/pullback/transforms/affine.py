@@ -13,6 +13,7 @@ from pullback._arrays import (
     beside,
     detached,
     eye_like,
+    has_values,
     is_tensor,
     multiply,
     namespace,
@@ -302,6 +303,8 @@ class Affine(Imported, MatrixTransform):
 
 
 def _check_last_row(function: str, matrix: Array) -> None:
+    if not has_values(matrix):
+        return
     rows = matrix[..., -1, :].reshape(-1, matrix.shape[-1])
     rows = detached(rows)
     other = (rows[:, :-1] != 0).any(1) | (rows[:, -1] == 0) | ~np.isfinite(rows).all(1)
@@ -316,6 +319,8 @@ def _check_last_row(function: str, matrix: Array) -> None:
 
 
 def _check_invertible(transform: Affine) -> None:
+    if not has_values(transform.parameters):
+        return
     linear = transform.numpy().matrix[..., :-1].reshape(-1, transform.ndim, transform.ndim)
     finite = np.isfinite(linear).all((-2, -1))
     found = find_singular(transform, linear, np.where(finite[:, None, None], linear, 0.0))

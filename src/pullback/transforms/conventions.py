@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from pullback._arrays import apply_linear, as_arrays, beside
-from pullback._plan import MAX_NDIM, Frame, frame_of
+from pullback._plan import MAX_NDIM, Frame, constant, frame_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -311,7 +311,7 @@ class Imported(Exported):
         shape = tuple(theta.shape)
         if len(shape) not in (2, 3) or not 1 <= shape[-2] <= MAX_NDIM or shape[-1] != shape[-2] + 1:
             raise ValueError(f"{name}: `theta` has shape {shape}; give (d, d + 1) or (N, d, d + 1), d of 1, 2 or 3")
-        frame_in, frame_out = _frames(name, shape[-2], shape_in, shape_out, align_corners)
+        frame_in, frame_out = _frames(name, constant(shape[-2]), shape_in, shape_out, align_corners)
         theta, scale_in, offset_in, scale_out, offset_out = as_arrays(
             name,
             theta=reversed_axes(theta),
@@ -327,7 +327,7 @@ class Imported(Exported):
 
 def reversed_axes(matrix: Array) -> Array:
     """Return a matrix ``(..., d or d + 1, d + 1)`` with its axes in reverse order, on both sides."""
-    ndim = matrix.shape[-1] - 1
+    ndim = constant(matrix.shape[-1] - 1)
     order = [*range(ndim)[::-1], ndim]
     return matrix[..., order[: matrix.shape[-2]], :][..., order]
 

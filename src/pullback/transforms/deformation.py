@@ -12,6 +12,9 @@ import pullback._check as _check
 from pullback._arrays import Array
 from pullback.transforms.base import Transform
 
+# What is said where folds cannot be counted.
+IN_A_GRAPH = "the determinants of `jacobian` show them there, and `nn.fold_penalty` holds them down"
+
 
 class Deformation(Transform):
     """A transform that is no matrix: its derivative differs from point to point.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, eye_like, is_tensor, namespace
+from pullback._arrays import Array, as_arrays, check_values, eye_like, is_constant, is_tensor, namespace
+from pullback._cache import untraced
 from pullback._plan import frame_of, is_reversed
 from pullback.transforms.deformation import check_extent
 from pullback.transforms.field import LatticeField
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _LEAST_DETERMINANT = 1e-3
 # A share of Newton's step that is smaller is not tried.
 _LEAST_SHARE = 2.0**-6
+
+
+# What is said where the values of a field are not there.
+_INSTEAD = "do this outside of what is traced, or take a Velocity and its inverse"
 
 
 class Displacement(LatticeField):
@@ -168,7 +173,9 @@ class Displacement(LatticeField):
         value = self._inverted(tolerance, max_iterations, frame)
         return Displacement._holding(self._attached(value, frame) if is_tensor(value) else value)
 
+    @untraced(f"Displacement.inverse iterates until values are right; {_INSTEAD}")
     def _inverted(self, tolerance: float, max_iterations: int, frame: str) -> Array:
+        check_values(self.parameters, "Displacement.inverse", _INSTEAD)
         field = self.parameters.detach().double() if is_tensor(self.parameters) else self.parameters
         exact, xp = self._holding(field), namespace(field)
         scale = frame_of(frame, self.shape, output=True).scale
@@ -217,7 +224,7 @@ class Displacement(LatticeField):
         """Return `value` as a function of the parameters: a Newton step of length 0 on the equation that it solves."""
         dtype = self.parameters.dtype
         field = self.parameters if dtype.itemsize >= 4 else self.parameters.float()
-        if not field.requires_grad:
+        if is_constant(field):
             return value.to(dtype)
         near, value = self._holding(field), value.to(field.dtype)
         points = near._lattice_points(self.shape, frame)

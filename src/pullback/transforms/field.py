@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, eye_like, namespace, own, unspread
+from pullback._arrays import Array, as_arrays, check_values, eye_like, namespace, own, unspread
+from pullback._cache import untraced
 from pullback._plan import MAX_NDIM, constant, frame_of, is_reversed
-from pullback.transforms.deformation import Deformation, check_extent, count_folds
+from pullback.transforms.deformation import IN_A_GRAPH, Deformation, check_extent, count_folds
 from pullback.transforms.points import lattice_index
 from pullback.transforms.vectors import pull_at
 
@@ -128,6 +129,7 @@ class LatticeField(OnLattice):
         grad_read = grad_read[..., ::-1] if is_reversed(frame) else grad_read
         return (unspread(grad, grad_read.shape) + grad_read).reshape(points.shape), grad_field
 
+    @untraced(f"folds counts what values say; {IN_A_GRAPH}")
     def folds(self, shape: Sequence[int] | None = None, frame: str = "index", *, warn: bool = False) -> Any:
         """Count the pixels of an output at which the map turns its surroundings inside out.
 
@@ -165,7 +167,9 @@ class LatticeField(OnLattice):
         1
         """
         shape, frame = self._extent(f"{type(self).__name__}.folds", shape, frame)
-        jacobian = self.numpy().jacobian(self._lattice_points(shape, frame), shape=shape, frame=frame)
+        check_values(self.parameters, f"{type(self).__name__}.folds", IN_A_GRAPH)
+        values = self.numpy()
+        jacobian = values.jacobian(values._lattice_points(shape, frame), shape=shape, frame=frame)
         return count_folds(type(self).__name__, jacobian, self.ndim, warn)
 
     @classmethod
@@ -196,7 +200,7 @@ class LatticeField(OnLattice):
 def check_field(function: str, argument: str, field: Array, shortest: int) -> None:
     """Refuse vectors that are not ``(*S, d)`` or ``(N, *S, d)`` with axes of S of at least `shortest`."""
     shape = tuple(field.shape)
-    ndim = shape[-1] if shape else 0
+    ndim = constant(shape[-1]) if shape else 0
     if not 1 <= ndim <= MAX_NDIM or field.ndim not in (ndim + 1, ndim + 2):
         raise ValueError(
             f"{function}: `{argument}` has shape {shape}; give (*S, d) or (N, *S, d), where S has d axes, 1, 2 or 3"

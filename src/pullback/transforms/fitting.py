@@ -162,7 +162,7 @@ class Fitted:
         if is_tensor(source):
             import pullback.transforms.implicit as implicit
 
-            parameters = implicit.fitted(solve, cls._misfit, source, target, weights)
+            parameters: Any = implicit.fitted(solve, cls._misfit, source, target, weights)
         else:
             parameters = solve(source, target, weights)
         return cls.from_parameters(parameters if batched else parameters[0])

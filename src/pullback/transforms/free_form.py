@@ -10,6 +10,7 @@ import numpy as np
 
 import pullback._check as _check
 from pullback._arrays import Array, alike, as_arrays, detached, has_values, is_tensor, namespace, wide
+from pullback._plan import constant
 from pullback.transforms.deformation import check_extent
 from pullback.transforms.displacement import Displacement
 from pullback.transforms.field import LatticeField
@@ -137,7 +138,7 @@ class FreeForm(LatticeField):
         """
         name = f"{cls.__name__}.fit"
         source, target = _pairs(name, source, target)
-        control = _control(name, control, source.shape[-1])
+        control = _control(name, control, constant(source.shape[-1]))
         if not 0 < smoothing < math.inf:
             raise ValueError(f"{name}: `smoothing` is {smoothing!r}; give a positive number")
         shape, frame = check_extent(name, len(control), shape, frame)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pullback._arrays import detached
+from pullback._cache import untraced
 
 # From source, target and weight as NumPy arrays to the parameters that fit them.
 Solve: TypeAlias = Callable[[Any, Any, Any], Any]
@@ -29,7 +30,7 @@ class Fit(torch.autograd.Function):
     @staticmethod
     def forward(solve: Solve, misfit: Misfit, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Solve for the parameters."""
-        pairs = [detached(each) for each in (source, target, weight)]
+        pairs = [detached(each, "fit") for each in (source, target, weight)]
         return torch.from_numpy(solve(*pairs)).to(source.device)
 
     @staticmethod
@@ -105,9 +106,7 @@ def _slope_along(misfit: Misfit, parameters: Tensor, direction: Tensor, pairs: l
     return slopes
 
 
-@torch.compiler.disable(  # type: ignore[no-untyped-call, untyped-decorator]
-    reason="fits read the values of points; fit outside of what torch.compile traces"
-)
+@untraced("a fit needs the values of points; fit outside of what torch.compile traces")
 def fitted(solve: Solve, misfit: Misfit, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return parameters, (B, ...), with their derivatives, on the device and in the dtype of `source`."""
     pairs = (each.cpu().double() for each in (source, target, weight))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from pullback._arrays import Array, apply_linear, as_arrays, is_tensor, matrix_of, namespace
-from pullback._plan import MAX_NDIM
+from pullback._plan import MAX_NDIM, constant
 from pullback.transforms.points import check_batch, check_ndim
 
 
@@ -75,7 +75,7 @@ def offset_about(function: str, linear: Array, center: Array) -> tuple[Array, Ar
     center : array, shape (d,) or (N, d), or None
         The fixed point; None is the origin.
     """
-    ndim = linear.shape[-1]
+    ndim = constant(linear.shape[-1])
     if center is None:
         return linear, namespace(linear).zeros_like(linear[..., 0])
     linear, center = as_arrays(function, linear=linear, center=center)
@@ -117,7 +117,7 @@ def _scaling_ndim(function: str, factors: Array, center: Array, ndim: int | None
         raise ValueError(
             f"{function}: `factors` has shape {shape}; give a number, one an axis (d,), or a batch (N, d) or (N, 1)"
         )
-    count = shape[-1] if shape else 1
+    count = constant(shape[-1]) if shape else 1
     if ndim is None:
         given = np.shape(center)[-1:] if center is not None else ()
         ndim = given[0] if given else (count if count > 1 else 2)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pullback._arrays import Array, detached, is_tensor
+from pullback._cache import is_tracing
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,7 +33,10 @@ class Parametrised(ABC):
 
     def _hold(self, parameters: Array) -> None:
         if not is_tensor(parameters):
-            parameters.setflags(write=False)
+            if is_tracing():
+                parameters = sys.modules["torch"].as_tensor(parameters)
+            else:
+                parameters.setflags(write=False)
         object.__setattr__(self, "parameters", parameters)
 
     @classmethod

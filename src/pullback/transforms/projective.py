@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, beside, is_tensor, multiply, namespace, own, unspread, written
+from pullback._arrays import (
+    Array,
+    as_arrays,
+    beside,
+    has_values,
+    is_tensor,
+    multiply,
+    namespace,
+    own,
+    unspread,
+    written,
+)
 from pullback._plan import MAX_NDIM, constant
 from pullback.transforms.conventions import Imported
 from pullback.transforms.fitting import fitted_projective
@@ -280,6 +291,8 @@ class Projective(Imported, MatrixTransform):
 
 
 def _check_invertible(transform: Projective) -> None:
+    if not has_values(transform.parameters):
+        return
     matrices = transform.numpy().matrix.reshape(-1, transform.ndim + 1, transform.ndim + 1)
     finite = np.isfinite(matrices).all((-2, -1))
     safe = np.where(finite[:, None, None], matrices, 0.0)

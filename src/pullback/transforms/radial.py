@@ -12,6 +12,7 @@ import numpy as np
 
 from pullback._arrays import Array, alike, as_arrays, detached, eye_like, has_values, is_constant, is_tensor, namespace
 from pullback._cache import cached
+from pullback._plan import constant
 from pullback.transforms.points import points_like
 
 # Of a pixel's basis functions, how many numbers to evaluate at once where they are not kept.
@@ -78,7 +79,7 @@ def _kept_system(control_bytes: bytes, shape: tuple[int, int], smoothing: float)
 def solved(control_points: Array, smoothing: float) -> System:
     """Return the system of control points in float64."""
     xp = namespace(control_points)
-    count, ndim = control_points.shape
+    count, ndim = len(control_points), constant(control_points.shape[-1])
     center = control_points.mean(0)
     unit = xp.sqrt(((control_points - center) ** 2).sum(-1).mean())
     unit = unit if is_tensor(unit) else float(unit)
@@ -113,7 +114,7 @@ def _kernel_slope(squared: Array, ndim: int) -> Array:
 def _squared_distances(points: Array, nodes: Array) -> Array:
     """Return the squared distance of each point, ``(..., d)``, from each node, ``(..., K)``."""
     total = (points[..., 0, None] - nodes[:, 0]) ** 2
-    for axis in range(1, nodes.shape[-1]):
+    for axis in range(1, constant(nodes.shape[-1])):
         total = total + (points[..., axis, None] - nodes[:, axis]) ** 2
     return total
 
@@ -122,7 +123,7 @@ def features(points: Array, system: System) -> Array:
     """Return the features at points ``(..., d)``, ``(..., K + d + 1)``."""
     near, nodes, _ = _near(points, system)
     xp = namespace(near)
-    kernels = _kernel(_squared_distances(near, nodes), nodes.shape[-1])
+    kernels = _kernel(_squared_distances(near, nodes), constant(nodes.shape[-1]))
     return xp.concatenate([kernels, xp.ones_like(near[..., :1]), near], -1)
 
 
@@ -130,11 +131,11 @@ def feature_slopes(points: Array, system: System) -> list[Array]:
     """Return the derivative of the features by each coordinate, d times ``(..., K + d + 1)``."""
     near, nodes, unit = _near(points, system)
     xp = namespace(near)
-    rate = _kernel_slope(_squared_distances(near, nodes), nodes.shape[-1])
+    rate = _kernel_slope(_squared_distances(near, nodes), constant(nodes.shape[-1]))
     zero, axes = xp.zeros_like(near), eye_like(near)
     return [
         xp.concatenate([rate * (near[..., axis, None] - nodes[:, axis]), zero[..., :1], zero + axes[axis]], -1) / unit
-        for axis in range(nodes.shape[-1])
+        for axis in range(constant(nodes.shape[-1]))
     ]
 
 
@@ -187,7 +188,7 @@ def _tensor_basis(system: System, shape: tuple[int, ...], frame: str, dtype: Any
     torch = sys.modules["torch"]
     # A tensor made in inference mode could not be kept for calls that record gradients.
     with torch.inference_mode(False):
-        return torch.tensor(_basis(system, shape, frame), dtype=dtype, device=device)
+        return torch.as_tensor(_basis(system, shape, frame), dtype=dtype, device=device)
 
 
 _kept_tensor_basis = cached(_tensor_basis)
@@ -195,7 +196,8 @@ _kept_tensor_basis = cached(_tensor_basis)
 
 def _basis(system: System, shape: tuple[int, ...], frame: str) -> Array:
     points = points_like(system.nodes, shape, frame).reshape(-1, len(shape))
-    return in_pieces(lambda part: product(features(part, system), system.solve), points, system.piece)
+    solve = alike(system.solve, features(points[:0], system))
+    return in_pieces(lambda part: product(features(part, system), solve), points, system.piece)
 
 
 def _is_kept(tensor: Array) -> bool:

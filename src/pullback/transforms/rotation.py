@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 
 from pullback._arrays import Array, apply_linear, as_arrays, eye_like, matrix_of, multiply, namespace
+from pullback._plan import constant
 from pullback.transforms.linear import rotation_about
 
 # Number of components of a turn in d dimensions.
@@ -158,7 +159,7 @@ def turn_about(function: str, degrees: Array, center: Array, axis: int | None) -
 
 def turn_of(function: str, rotation: Array, offset: Array) -> Array:
     """Return `rotation` as ``(..., 0)``, ``(..., 1)`` or ``(..., 3)``, whichever the dimension of `offset` asks for."""
-    ndim = offset.shape[-1]
+    ndim = constant(offset.shape[-1])
     if rotation is None:
         return no_turn(offset)
     if ndim == 1:
@@ -173,4 +174,4 @@ def turn_of(function: str, rotation: Array, offset: Array) -> Array:
 
 def no_turn(offset: Array) -> Array:
     """Return the turn that turns nothing, for an offset, ``(..., d)``."""
-    return namespace(offset).zeros_like(offset[..., : TURN_SIZES[offset.shape[-1]]])
+    return namespace(offset).zeros_like(offset[..., : TURN_SIZES[constant(offset.shape[-1])]])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pullback._arrays import Array, apply_linear, as_arrays, beside, namespace, own, written
+from pullback._arrays import Array, apply_linear, as_arrays, beside, has_values, namespace, own, written
 from pullback._plan import constant
 from pullback.transforms.fitting import fitted_similarity
 from pullback.transforms.linear import scaling_about
@@ -224,6 +224,8 @@ class Similarity(MatrixTransform):
 
 
 def _check_scale(similarity: Similarity) -> None:
+    if not has_values(similarity.parameters):
+        return
     scale = np.atleast_1d(similarity.numpy().scale)
     smallest = float(namespace(similarity.parameters).finfo(similarity.parameters.dtype).tiny)
     bad = ~(np.isfinite(scale) & (np.abs(scale) >= smallest))

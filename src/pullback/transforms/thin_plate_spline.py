@@ -21,6 +21,7 @@ from pullback._arrays import (
     own,
     unspread,
 )
+from pullback._plan import constant
 from pullback.transforms.deformation import Deformation, check_extent
 from pullback.transforms.radial import (
     System,
@@ -228,7 +229,7 @@ class ThinPlateSpline(Deformation):
     @property
     def ndim(self) -> int:
         """Number of spatial axes, d."""
-        return int(self._system.nodes.shape[-1])
+        return constant(self._system.nodes.shape[-1])
 
     def __call__(self, points: Array, *, shape: Sequence[int] | None = None, frame: str = "index") -> Array:
         """Map points of the output to points of the input; see :meth:`pullback.Transform.__call__`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pullback._arrays import Array
 from pullback._cache import cached
 from pullback._layout import Layout
-from pullback._plan import LATTICES, Lattice, Plan, frame_of, make_plan
+from pullback._plan import LATTICES, Lattice, Plan, constant, frame_of, make_plan
 from pullback.backends import Backend, backend_of
 
 
@@ -70,7 +70,7 @@ def pull_along(vectors: Array) -> VectorPull:
 
 
 def _pull(vectors: Array, geometry: Array, kind: str, interpolation: str) -> VectorPull:
-    ndim = geometry.shape[-1]
+    ndim = constant(geometry.shape[-1])
     layout = Layout(ndim, vectors.ndim == ndim + 2, 0)
     image = layout.canonical(vectors, ndim, layout.batch)
     geometry = geometry if layout.batch else geometry[None]

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import pullback._check as _check
-from pullback._arrays import Array, as_arrays, is_tensor, namespace, own
+from pullback._arrays import Array, as_arrays, check_values, is_tensor, namespace, own
+from pullback._cache import untraced
 from pullback._plan import frame_of, is_reversed
-from pullback.transforms.deformation import check_extent, count_folds
+from pullback.transforms.deformation import IN_A_GRAPH, check_extent, count_folds
 from pullback.transforms.displacement import Displacement
 from pullback.transforms.field import OnLattice, check_field
 from pullback.transforms.thin_plate_spline import ThinPlateSpline
@@ -353,6 +354,7 @@ class Velocity(OnLattice):
         """
         return self.with_parameters(-self.parameters)
 
+    @untraced(f"folds counts what values say; {IN_A_GRAPH}")
     def folds(self, *, warn: bool = False) -> Any:
         """Count the samples of the lattice at which the map turns its surroundings inside out.
 
@@ -380,6 +382,7 @@ class Velocity(OnLattice):
         >>> flow.folds(), flow.with_steps(0).folds()  # the latter adds the velocity itself
         (0, 12)
         """
+        check_values(self.parameters, "Velocity.folds", IN_A_GRAPH)
         displacement = self.numpy().displacement()
         jacobian = displacement.jacobian(displacement._lattice_points(self.shape, "index"))
         return count_folds("Velocity", jacobian, self.ndim, warn)

@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback import _check
-from pullback._arrays import like, namespace
+from pullback._arrays import detached, like, namespace
 from pullback._plan import LATTICES, Plan
 from pullback.sampling.call import Call
-from pullback.warping.varying import varyingly
+from pullback.warping.varying import INSTEAD, NEEDS, varyingly
 
 Array = npt.NDArray[np.float64]
 
@@ -181,7 +181,7 @@ def antialiased(call: Call, transform: Any, frame: str) -> Call:
     if call.lattice.kind != LATTICES["affine"]:
         return varyingly(call, transform, frame)
     matrix = call.geometry
-    matrix = np.asarray(matrix if namespace(matrix) is np else matrix.detach().cpu(), np.float64)
+    matrix = np.asarray(detached(matrix, call.function + NEEDS, INSTEAD), np.float64)
     scale_in, scale_out = np.asarray(call.lattice.frame_in.scale), np.asarray(call.lattice.frame_out.scale)
     linear = matrix[..., ::-1, -2::-1] if call.lattice.reversed else matrix[..., :-1]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

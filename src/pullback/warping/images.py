@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
+from pullback._cache import untraced
 from pullback._plan import LATTICES, Cubic
-from pullback.sampling.call import reading_of
+from pullback.sampling.call import Reading, reading_of
 from pullback.sampling.run import values_of, vjp_of
 from pullback.warping.footprint import antialiased
 from pullback.warping.through import call_through, check_axes, check_transform, cotangent_lattice
+from pullback.warping.varying import INSTEAD
 
 
 def warp(
@@ -131,10 +133,16 @@ def warp(
     array([0., 0., 0., 0.])
     """
     reading = reading_of(interpolation, border, fill, extent, channel_axis, frame)
-    call = call_through("warp", image, transform, shape, reading)
     if antialias is not False and _check.flag("warp", "antialias", antialias):
-        call = antialiased(call, transform, frame)
+        return _antialiased_warp(image, transform, shape, reading, frame, mask, weight, return_weight, dtype, out)
+    call = call_through("warp", image, transform, shape, reading)
     return values_of(call, image, mask, weight, return_weight, dtype, out)
+
+
+@untraced(f"antialias=True needs the values of a transform; {INSTEAD}")
+def _antialiased_warp(image: Any, transform: Any, shape: Any, reading: Reading, frame: str, *asked: Any) -> Any:
+    call = call_through("warp", image, transform, shape, reading)
+    return values_of(antialiased(call, transform, frame), image, *asked)
 
 
 def warp_vjp(

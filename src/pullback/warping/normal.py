@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback import _check
-from pullback._arrays import is_tensor, like
+from pullback._arrays import array_of, is_tensor, like
+from pullback._cache import untraced
 from pullback._plan import BORDERS, PROJECTIVE_LATTICES, Cubic, is_reversed
 from pullback.backends import numpy as backend
 from pullback.sampling.call import Call, reading_of
@@ -58,6 +59,7 @@ class NormalEquations(NamedTuple):
     cost: Any
 
 
+@untraced("normal_equations is computed in NumPy; call it outside of what is traced")
 def normal_equations(
     image: Any,
     transform: Any,
@@ -155,7 +157,7 @@ def normal_equations(
     as_tensors, plain, given = is_tensor(image), image, target
     if as_tensors:
         _check.on_the_cpu(function, image)
-        image = image.detach().resolve_conj().numpy()
+        image = array_of(image, function)
     target = backend.as_image(function, "target", np.asarray(_as_array(target)))
     check_transform(function, transform)
     check_axes(function, transform.ndim, np.shape(image))
@@ -177,7 +179,7 @@ def normal_equations(
 
 
 def _as_array(value: Any) -> Any:
-    return value.detach().resolve_conj().cpu().numpy() if is_tensor(value) else value
+    return array_of(value, "normal_equations") if is_tensor(value) else value
 
 
 def _within(call: Call) -> Call:

@@ -16,13 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pullback._arrays import like, namespace
+from pullback._arrays import detached, like, namespace
 from pullback._kernels import KERNELS
 from pullback._plan import BORDERS, LATTICES, PROJECTIVE_LATTICES, Lattice, Plan, frames_of, is_reversed
 from pullback.sampling.call import Call
 from pullback.sampling.known import fill_values
 
 Array = npt.NDArray[np.float64]
+
+# What is said where the values of a transform are not there.
+NEEDS = ": antialias=True"
+INSTEAD = "use resize to shrink, or warp outside of what is traced"
 Indices = npt.NDArray[np.int64]
 
 # A pixel has so many positions at most, a shrink by 16 on two axes; beyond, they lie farther apart.
@@ -227,7 +231,7 @@ def varyingly(call: Call, transform: Any, frame: str) -> Call:
     if lattice.kind != LATTICES["given"]:
         coordinates = transform.coordinates(lattice.shape, frame)
         coordinates = backend.as_geometry(coordinates if transform.batch_shape else coordinates[None])
-    points = np.asarray(coordinates if namespace(coordinates) is np else coordinates.detach().cpu(), np.float64)
+    points = np.asarray(detached(coordinates, call.function + NEEDS, INSTEAD), np.float64)
     turned, scale = is_reversed(frame), np.asarray(lattice.frame_in.scale)
     points = scale * (points[..., ::-1] if turned else points)
     if lattice.kind in PROJECTIVE_LATTICES:

@@ -45,6 +45,7 @@ from pullback.backends.composite.taps import Neighbourhoods, Orders, neighbourho
 from pullback.backends.sizes import Verbs, resized
 
 _SUMS = {getattr(torch, row.name): getattr(torch, row.sums) for row in DTYPES.values()}
+_REALS = {dtype: dtype.to_real() for dtype in _SUMS.values()}
 
 
 def sum_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -74,7 +75,7 @@ def _neighbourhoods(
     in_shape: Sequence[int],
     derivatives: int = 0,
 ) -> Neighbourhoods:
-    real = sum_dtype(image_dtype).to_real()
+    real = _REALS[sum_dtype(image_dtype)]
     x = coordinates(geometry, lattice, torch.promote_types(real, geometry.dtype))[:, None]
     return neighbourhoods(x, in_shape, plan, real, derivatives)
 
@@ -86,7 +87,7 @@ def _orders(plan: Plan, *axes: int) -> Orders:
 
 def _row_length(in_shape: Sequence[int]) -> int:
     """Return the number of samples; a side without any counts as one, which no readable point reads."""
-    return math.prod(max(n, 1) for n in in_shape)
+    return math.prod([max(n, 1) for n in in_shape])  # torch.compile takes no generator here
 
 
 def _samples(image: Tensor) -> Tensor:

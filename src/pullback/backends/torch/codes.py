@@ -11,7 +11,7 @@ import ast
 from dataclasses import replace
 from typing import Any
 
-from pullback._cache import cached, is_tracing
+from pullback._cache import cached, constant_in_graphs, is_tracing
 from pullback._plan import Frame, Lattice, Plan, Sizing, frames_of
 from pullback.backends._request import Requests, requests_of
 
@@ -38,11 +38,18 @@ def _written(kind: int, is_reversed: bool, shape: Any, frames: Any, plan: Plan) 
 
 @cached
 def _parsed(code: str) -> tuple[int, bool, Any, Any, Plan]:
-    kind, is_reversed, shape, frames, (interpolation, border, crop, fill, parameter, prefilter) = ast.literal_eval(code)
-    plan = Plan(interpolation, border, crop, tuple(map(_number, fill)), parameter, prefilter)
+    kind, is_reversed, shape, frames, (interpolation, border, crop, fill, parameter, prefilter) = _literals(code)
+    plan = Plan(interpolation, border, crop, tuple([_number(text) for text in fill]), parameter, prefilter)
     return kind, is_reversed, shape, frames, plan
 
 
+# torch.compile can trace neither of these. It takes nothing but tuples, numbers and strings for constants.
+@constant_in_graphs
+def _literals(code: str) -> Any:
+    return ast.literal_eval(code)
+
+
+@constant_in_graphs
 def _number(text: str) -> complex:
     value = complex(text)
     return value if "j" in text else value.real
@@ -86,8 +93,8 @@ def code_of_sizing(sizing: Sizing) -> str:
 @cached
 def sizing_of(code: str) -> Sizing:
     """Read back what :func:`code_of_sizing` wrote."""
-    interpolation, parameter, border, fill, antialias = ast.literal_eval(code)
-    return Sizing(interpolation, parameter, border, tuple(map(_number, fill)), antialias)
+    interpolation, parameter, border, fill, antialias = _literals(code)
+    return Sizing(interpolation, parameter, border, tuple([_number(text) for text in fill]), antialias)
 
 
 @cached

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pullback._cache import constant_in_graphs
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback.backends import composite
 from pullback.backends.composite.lattice import coordinates
@@ -25,8 +26,13 @@ _PADDINGS = {
 
 
 def is_exporting() -> bool:
-    """Whether `torch.onnx.export` is tracing the caller; or `torch.export` in strict mode, which it falls back to."""
-    return torch.compiler.is_exporting() and (torch.compiler.is_dynamo_compiling() or torch.onnx.is_in_onnx_export())
+    """Whether `torch.onnx.export` is tracing the caller."""
+    return torch.compiler.is_exporting() and _is_in_onnx()
+
+
+@constant_in_graphs
+def _is_in_onnx() -> bool:
+    return torch.onnx.is_in_onnx_export()
 
 
 def exported_pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, dtype: torch.dtype) -> Tensor:

@@ -65,7 +65,13 @@ class Operator:
     """
 
     def __init__(
-        self, schema: str, kernel: Function, composite: Function, fake: Function, exported: Function | None = None
+        self,
+        schema: str,
+        kernel: Function,
+        composite: Function,
+        fake: Function,
+        exported: Function | None = None,
+        has_tables: bool = False,
     ) -> None:
         self.name = schema[: schema.index("(")]
         library.define(schema)  # type: ignore[no-untyped-call]
@@ -74,6 +80,7 @@ class Operator:
         torch.library.register_fake(f"pullback::{self.name}", fake, lib=library)
         self.overload: Any = getattr(torch.ops.pullback, self.name).default
         self.composite, self.exported = composite, exported or composite
+        self._has_tables = has_tables  # of NumPy, in the composite
         self.function: Any = None
         self._apply: Any = None
         # Those that may have gradients come first.
@@ -94,10 +101,12 @@ class Operator:
     def __call__(self, *inputs: Any) -> Any:
         """Return the result for the arguments of the schema, all of them by position."""
         if torch.compiler.is_compiling():
-            return self.exported(*inputs) if is_exporting() else self.overload(*inputs)
+            if is_exporting():
+                return self.exported(*inputs)
+            return self._transformed_in_graph(*inputs) if _is_transformed() else self.overload(*inputs)
         if self.function is None:
             return self._below_autograd(*inputs)
-        if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+        if _is_transformed():
             return self.function.apply(*inputs)
         if torch.is_grad_enabled():
             for tensor in inputs[: self._differentiable]:
@@ -105,9 +114,23 @@ class Operator:
                     return self._apply(*inputs)
         return self._below_autograd(*inputs)
 
+    def _transformed_in_graph(self, *inputs: Any) -> Any:
+        # Dynamo takes no Function that has a jvp, and `torch.func` no rule that is registered.
+        if self._has_tables and torch.compiler.is_dynamo_compiling():
+            torch._dynamo.graph_break(
+                msg=f"torch.func over {self.name} cannot be traced; differentiate by torch.autograd.grad there, or "
+                "leave fullgraph=True out"
+            )
+        return self.composite(*inputs)
+
     def _below_autograd(self, *inputs: Any) -> Any:
         with torch._C._AutoDispatchBelowAutograd():
             return self.overload(*inputs)
+
+
+def _is_transformed() -> bool:
+    """Whether `torch.func` or forward mode is at work."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def _pull_composite(image: Tensor, geometry: Tensor, shape: Any, code: str, dtype: torch.dtype) -> Tensor:
@@ -298,6 +321,7 @@ prefilter = Operator(
     native.prefilter,
     _prefilter_composite,
     _prefilter_fake,
+    has_tables=True,
 )
 # an image in another size, or the transpose of that map for a fill of 0;
 resize = Operator(
@@ -306,6 +330,7 @@ resize = Operator(
     _resize_composite,
     _resize_fake,
     exported=_resize_exported,
+    has_tables=True,
 )
 # which point reaches each sample with the largest importance; and the moments of the residual between v and a target.
 winners = Operator(
