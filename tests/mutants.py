@@ -349,9 +349,7 @@ def run(arguments: argparse.Namespace) -> list[Verdict]:
             watch(out / "copy0", sorted({fault.file for fault in everything if not fault.is_native}), out)
             stamp.write_text(known)
         tests = reaching(out, out / "copy0", python)
-    if native:
-        binary = build_native(tree, out / "native", native)
-        kernel_tests = [f"tests/{name}" for name in KERNEL_TESTS if (tree / "tests" / name).exists()]
+    kernel_tests = [f"tests/{name}" for name in KERNEL_TESTS if (tree / "tests" / name).exists()]
     kept = out / "verdicts.json"
     known = [Verdict(*row) for row in json.loads(kept.read_text())] if arguments.reuse and kept.exists() else []
     verdicts = {verdict.fault: verdict for verdict in known if verdict.is_caught}
@@ -366,6 +364,7 @@ def run(arguments: argparse.Namespace) -> list[Verdict]:
     for group in (spread(python), native):
         left = [fault for fault in group if fault.name not in verdicts]
         if left and left[0].is_native:
+            binary = build_native(tree, out / "native", native)
             for k in range(arguments.processes):
                 shutil.copy2(binary, out / f"copy{k}" / "src" / "pullback" / module.name)
             kernel_tests += failing(out / "copy0", kernel_tests)
