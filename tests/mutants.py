@@ -16,6 +16,7 @@ import concurrent.futures
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import queue
 import shutil
@@ -229,8 +230,8 @@ def watch(copy: Path, files: list[str], out: Path) -> None:
     subprocess.run([*tool, "combine", "--quiet", f"--rcfile={settings}"], cwd=copy, env=own, check=True)
 
 
-def reaching(out: Path, copy: Path, faults: list[Fault]) -> dict[int, list[str]]:
-    """Return for each fault the tests that reach its lines, the quick ones first."""
+def reaching(out: Path, copy: Path, faults: list[Fault], longest: float) -> dict[int, list[str]]:
+    """Return for each fault the tests that reach its lines and take no longer than that, the quick ones first."""
     import coverage
 
     watched = json.loads((out / "watch.json").read_text())
@@ -247,7 +248,8 @@ def reaching(out: Path, copy: Path, faults: list[Fault]) -> dict[int, list[str]]
         for name in {name.partition("|")[0] for name in names}:
             fixture = name.removeprefix("fixture ")
             tests |= set(users.get(fixture, ())) if fixture != name else {name}
-        found[fault.number] = sorted(tests - failed, key=lambda test: (seconds.get(test, 0), test))
+        quick = [test for test in tests - failed if seconds.get(test, 0) <= longest]
+        found[fault.number] = sorted(quick, key=lambda test: (seconds.get(test, 0), test))
     return found
 
 
@@ -348,7 +350,7 @@ def run(arguments: argparse.Namespace) -> list[Verdict]:
         if not stamp.exists() or (stamp.read_text() != known and not arguments.reuse):
             watch(out / "copy0", sorted({fault.file for fault in everything if not fault.is_native}), out)
             stamp.write_text(known)
-        tests = reaching(out, out / "copy0", python)
+        tests = reaching(out, out / "copy0", python, arguments.longest)
     kernel_tests = [f"tests/{name}" for name in KERNEL_TESTS if (tree / "tests" / name).exists()]
     kept = out / "verdicts.json"
     known = [Verdict(*row) for row in json.loads(kept.read_text())] if arguments.reuse and kept.exists() else []
@@ -401,6 +403,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="a room, or a part of the names of faults")
     parser.add_argument("--seconds", type=float, default=300, help="at most, for each fault")
+    parser.add_argument("--longest", type=float, default=math.inf, help="seconds that a test may take, once, to be run")
     parser.add_argument("--processes", type=int, default=2, help="how many faults at once")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutants")
     parser.add_argument("--tree", type=Path, default=ROOT, help="another tree, such as an older one")
