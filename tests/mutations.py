@@ -628,7 +628,7 @@ MUTATIONS = [
             "return min(size, self.pictures - index * size)",
             "return size",
         ),
-        ("hidden folders are classes", 'if path.is_dir() and not path.name.startswith("."))', "if path.is_dir())"),
+        ("hidden folders are classes", 'if path.is_dir() and not path.name.startswith(".")]', "if path.is_dir()]"),
         (
             "class 10 comes before class 2",
             "key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)",

@@ -185,6 +185,14 @@ def test_a_folder_of_classes_is_split_the_same_way_every_time(tmp_path):
     assert sum(map(len, values)) == 30, "and every picture is in one"
 
 
+def test_what_is_hidden_is_neither_a_class_nor_a_picture(tmp_path):
+    write_class_folders(tmp_path, ("a", "b", ".thumbnails"), count=3)
+    (tmp_path / "a" / "._0.png").write_bytes(b"what a file system keeps beside a picture")
+    dataset = data.load(str(tmp_path))
+    assert dataset.classes == ("a", "b")
+    assert len(dataset.train_labels) + len(dataset.test_labels) == 6
+
+
 def test_folders_called_train_and_test_are_the_split(tmp_path):
     write_class_folders(tmp_path / "train", ("a", "b"), count=3)
     write_class_folders(tmp_path / "test", ("a", "b"), count=2)

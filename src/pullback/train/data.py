@@ -326,7 +326,7 @@ def _read_part(folder: Path, files: dict[tuple[str, str], Path], split: str, kin
 
 def _splits(folder: Path) -> tuple[Path, Path] | None:
     """Return the folders to train on and to test on, where there are such."""
-    there = {path.name.casefold(): path for path in folder.iterdir() if path.is_dir() and _holds_folders_alone(path)}
+    there = {path.name.casefold(): path for path in _folders(folder) if _holds_folders_alone(path)}
     train, test = (next((there[name] for name in names if name in there), None) for names in (_TRAIN, _TEST))
     if train is not None and test is not None:
         return train, test
@@ -340,14 +340,16 @@ def _splits(folder: Path) -> tuple[Path, Path] | None:
 
 
 def _holds_folders_alone(folder: Path) -> bool:
-    inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    return any(path.is_dir() for path in inside) and not any(
-        path.suffix.lower() in pictures.SUFFIXES for path in inside
-    )
+    return bool(_folders(folder)) and not pictures.inside_of(folder)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, but for the hidden ones."""
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = sorted(path.name for path in _folders(folder))
     if not names:
         raise DataError(f"{folder}: holds neither IDX files nor one sub-folder of pictures a class")
     return tuple(sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
@@ -356,7 +358,7 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 def _read_classes(folder: Path, classes: Sequence[str]) -> tuple[Images, Labels]:
     images, labels = [], []
     for label, name in enumerate(classes):
-        files = sorted(path for path in (folder / name).glob("*") if path.suffix.lower() in pictures.SUFFIXES)
+        files = pictures.inside_of(folder / name)
         if not files:
             raise DataError(f"{folder / name}: holds no pictures")
         images += [_brightness(path) for path in files]

@@ -91,6 +91,13 @@ def naming(path: Path) -> Iterator[None]:
         raise PictureError(f"{path}: {error}") from None
 
 
+def inside_of(folder: Path) -> list[Path]:
+    """Return the picture files in a folder, but for the hidden ones."""
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+
+
 def files(paths: Iterable[Path]) -> list[Path]:
     """Return picture files: those named, and those in the folders named.
 
@@ -101,7 +108,7 @@ def files(paths: Iterable[Path]) -> list[Path]:
     """
     found = []
     for path in paths:
-        inside = sorted(file for file in path.glob("*") if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        inside = inside_of(path) if path.is_dir() else [path]
         if not inside:
             raise PictureError(f"{path}: holds no pictures")
         found += inside
