@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from pathlib import Path
 
@@ -121,6 +122,20 @@ def test_what_is_cut_off_is_refused_by_name(tmp_path, name, part, recwarn):
         pictures.read(path)
     assert "\n" not in str(caught.value)
     assert not recwarn.list
+
+
+def test_what_libtiff_says_by_itself_is_not_heard(tmp_path, capfd):
+    path = tmp_path / "a.tif"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+    Image.fromarray(noise).save(path, compression="tiff_lzw")
+    content = bytearray(path.read_bytes())
+    content[300:400] = b"\xff" * 100
+    path.write_bytes(content)
+    with pytest.raises(PictureError, match=r"a\.tif: not readable"):
+        pictures.read(path)
+    assert capfd.readouterr() == ("", "")
+    print("still heard", file=sys.stderr)
+    assert capfd.readouterr().err == "still heard\n"
 
 
 def test_what_claims_to_be_huge_is_refused(tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ def read(path: Path) -> Picture:
             warnings.simplefilter("ignore")  # what is wrong with a file is either an error or not worth a word
             with Image.open(path) as image:
                 image.verify()  # checksums of the parts of a PNG, which are not looked at where it is loaded
-            with Image.open(path) as image:
+            with Image.open(path) as image, _unheard() if image.format == "TIFF" else nullcontext():
                 picture = _values(ImageOps.exif_transpose(image), of_16_bits=image.format in ("PNG", "PPM"))
     except Exception as error:  # decoders raise whatever a broken file leads them into
         raise PictureError(f"{path}: not readable as a picture ({_first_line(error)})") from error
@@ -80,6 +82,20 @@ def _values(image: Image.Image, *, of_16_bits: bool) -> Picture:
     gray = image.mode in ("1", "L", "LA", "La")
     mode = ("LA" if transparent else "L") if gray else ("RGBA" if transparent else "RGB")
     return np.array(image if image.mode == mode else image.convert(mode))
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep what libtiff writes to the standard error of the process, beside the error that it reports, to itself."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 @contextmanager
