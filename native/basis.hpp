@@ -61,10 +61,10 @@ namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
 // The first tap of a point at floor + fraction, relative to floor. An odd number of taps lies around the nearest
-// sample, an even number around the point.
+// sample, which is the next one from the fraction `half` on, an even number around the point.
 template <class Real>
-inline int32_t first_tap(int taps, Real fraction) {
-    return (taps & 1) ? -(taps / 2) + (fraction >= Real(0.5)) : 1 - taps / 2;
+inline int32_t first_tap(int taps, Real fraction, Real half) {
+    return (taps & 1) ? -(taps / 2) + (fraction >= half) : 1 - taps / 2;
 }
 
 // Where points lie, a multiple of the widest vector of them, and for tap t of point i its weight[t][i] and slope[t][i],

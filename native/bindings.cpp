@@ -54,9 +54,9 @@ Border border_of(int code) {
 }
 
 Request make_request(const std::vector<int>& interpolation, const PerAxis& parameter, const std::vector<int>& border,
-                     bool crop, std::vector<double> fill, int kind, bool reversed, const std::vector<int64_t>& lattice,
-                     const PerAxis& scale_in, const PerAxis& offset_in, const PerAxis& scale_out,
-                     const PerAxis& offset_out, bool bfloat16) {
+                     bool crop, std::vector<double> fill, int kind, bool computed, double near, double near_in_single,
+                     bool reversed, const std::vector<int64_t>& lattice, const PerAxis& scale_in,
+                     const PerAxis& offset_in, const PerAxis& scale_out, const PerAxis& offset_out, bool bfloat16) {
     Request request;
     Plan& plan = request.plan;
     plan.ndim = static_cast<int>(interpolation.size());
@@ -79,6 +79,9 @@ Request make_request(const std::vector<int>& interpolation, const PerAxis& param
     plan.crop = crop;
     expect(kind >= 0 && kind <= static_cast<int>(LatticeKind::one_sided), "Request: there is no such kind of lattice");
     plan.kind = static_cast<LatticeKind>(kind);
+    plan.computed = computed;
+    plan.near = near;
+    plan.near_in_single = near_in_single;
     for (const int64_t size : lattice) expect(size >= 0, "Request: a side of the lattice is negative");
     std::copy(lattice.begin(), lattice.end(), request.lattice.size);
     request.fill = std::move(fill);
@@ -312,11 +315,14 @@ void without_gil(Run run) {
     take_gil();
 }
 
-void py_pull(const Request& request, const Input& image, const Input& geometry, const Output& out) {
+bool py_pull(const Request& request, const Input& image, const Input& geometry, const Output& out) {
     Call call = make_call(request, image_of(request, image), geometry_of(request, geometry));
     call.values = values_of(request, out, call.batch, call.image.channels, false);
+    int lost = 0;
+    call.lost = &lost;
     expect_writes(out);
     without_gil([&] { pull(call); });
+    return lost != 0;
 }
 
 void py_gradient(const Request& request, const Input& image, const Input& geometry, const Output& out) {
@@ -513,16 +519,19 @@ NB_MODULE(_native, m) {
         .def(
             "__init__",
             [](Request* self, const std::vector<int>& interpolation, const PerAxis& parameter,
-               const std::vector<int>& border, bool crop, const std::vector<double>& fill, int kind, bool reversed,
-               const std::vector<int64_t>& lattice, const PerAxis& scale_in, const PerAxis& offset_in,
-               const PerAxis& scale_out, const PerAxis& offset_out, bool bfloat16) {
-                new (self) Request(make_request(interpolation, parameter, border, crop, fill, kind, reversed, lattice,
-                                                scale_in, offset_in, scale_out, offset_out, bfloat16));
+               const std::vector<int>& border, bool crop, const std::vector<double>& fill, int kind, bool computed,
+               double near, double near_in_single, bool reversed, const std::vector<int64_t>& lattice,
+               const PerAxis& scale_in, const PerAxis& offset_in, const PerAxis& scale_out, const PerAxis& offset_out,
+               bool bfloat16) {
+                new (self) Request(make_request(interpolation, parameter, border, crop, fill, kind, computed, near,
+                                                near_in_single, reversed, lattice, scale_in, offset_in, scale_out,
+                                                offset_out, bfloat16));
             },
-            "interpolation"_a, "parameter"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "reversed"_a, "lattice"_a,
-            "scale_in"_a, "offset_in"_a, "scale_out"_a, "offset_out"_a, "bfloat16"_a);
+            "interpolation"_a, "parameter"_a, "border"_a, "crop"_a, "fill"_a, "kind"_a, "computed"_a, "near"_a,
+            "near_in_single"_a, "reversed"_a, "lattice"_a, "scale_in"_a, "offset_in"_a, "scale_out"_a, "offset_out"_a,
+            "bfloat16"_a);
     m.def("pull", &py_pull, "request"_a, "image"_a, "geometry"_a, "out"_a,
-          "Write the values of `image` at the points of `geometry` to `out`.");
+          "Write the values of `image` at the points of `geometry` to `out`; return whether parameters are lost.");
     m.def("gradient", &py_gradient, "request"_a, "image"_a, "geometry"_a, "out"_a,
           "Write the derivative of the values with respect to the coordinates to `out`.");
     m.def("push", &py_push, "request"_a, "values"_a, "geometry"_a, "grad_image"_a,

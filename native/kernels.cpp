@@ -5,6 +5,7 @@
 
 #include "jet.hpp"
 #include "locate.hpp"
+#include "lost.hpp"
 #include "margin.hpp"
 #include "normal.hpp"
 #include "pixels.hpp"
@@ -72,6 +73,7 @@ void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_
     const bool pixels = view.pixels;
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
+    Lost<Real> lost;
     alignas(64) Real value[block_points];
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
@@ -80,17 +82,19 @@ void pull_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_
             const int64_t start = b * call.values.batch_stride;
             locate(call, b, begin, local, cells.position);
             find_cells(view, cells);
+            find_lost(call, b, begin, cells, lost);
             const int64_t shift = view.margin ? 0 : shift_of_rows<D>(call, b, begin, view.stride);
             if (pixels) {
                 prefetch_values(call.lattice, call.values, start, begin, count, call.image.channels);
                 prefetch_samples(cells, source(b, 0), shift, 4);
-                pull_all_pixels(call, view, cells, start, begin, [&](int64_t c) { return source(b, c); });
+                pull_all_pixels(call, view, cells, lost, start, begin, [&](int64_t c) { return source(b, c); });
                 continue;
             }
             for (int64_t c = 0; c < call.image.channels; ++c) {
                 prefetch_values(call.lattice, call.values, start + c * call.values.channel_stride, begin, count);
                 if (view.margin == 0) prefetch_samples(cells, source(b, c), shift);
                 pull_block(view, cells, source(b, c), fill_of<Real>(call, c), value);
+                lost.mark(value);
                 store_values(call.lattice, call.values, start + c * call.values.channel_stride, begin, count, value);
             }
         }
@@ -102,17 +106,20 @@ template <class Real, int D>
 void select_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk, const View<D>& view) {
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
+    Lost<Real> lost;
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
         if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
         for (int64_t b = batch_begin; b < batch_end; ++b) {
             locate(call, b, begin, local, cells.position);
             find_cells(view, cells);
+            find_lost(call, b, begin, cells, lost);
             for (int64_t c = 0; c < call.image.channels; ++c)
                 with_type(call.image.dtype, [&](auto sample) {
                     using T = decltype(sample);
-                    T fill, out[block_points];
+                    T fill, none, out[block_points];
                     round_to(fill_of<double>(call, c), fill);
+                    round_to(std::numeric_limits<double>::quiet_NaN(), none);
                     const T* image = channel_of(call.image, b, c).template as<T>();
                     if constexpr (std::numeric_limits<T>::is_integer || std::is_same<T, Boolean>::value) {
                         if (call.plan.interpolation[0] == Interpolation::label)
@@ -122,6 +129,7 @@ void select_chunk(const Call& call, int64_t batch_begin, int64_t batch_end, int6
                     } else {
                         select_nearest<T, Real>(view, cells, image, fill, out);
                     }
+                    for (int e = 0; e < lost.count; ++e) out[lost.point[e]] = none;
                     copy_values(call.lattice, call.values,
                                 b * call.values.batch_stride + c * call.values.channel_stride, begin, count, out);
                 });
@@ -138,7 +146,7 @@ bool selects(const Call& call) {
 
 template <class Real, int D>
 void pull(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chunk) {
-    View<D> view = view_of<D>(call.plan, call.image, false);
+    View<D> view = view_of<Real, D>(call, call.image, false);
     if (selects(call)) {
         select_chunk<Real>(call, batch_begin, batch_end, chunk, view);
         return;
@@ -161,20 +169,23 @@ void pull(const Call& call, int64_t batch_begin, int64_t batch_end, int64_t chun
 
 template <class Real, int D>
 void gradient(const Call& call, int64_t batch, int64_t chunk) {
-    const View<D> view = view_of<D>(call.plan, call.image, true);
+    const View<D> view = view_of<Real, D>(call, call.image, true);
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
+    Lost<Real> lost;
     alignas(64) Real slope[D][block_points];
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
         if (has_short_rows(call)) find_local_index(call.lattice, begin, count, local);
         locate(call, batch, begin, local, cells.position);
         find_cells(view, cells);
+        find_lost(call, batch, begin, cells, lost);
         for (int64_t c = 0; c < call.image.channels; ++c) {
             jet_block(view, cells, channel_of(call.image, batch, c), fill_of<Real>(call, c), slope);
             for (int d = 0; d < D; ++d) {
                 const Real scale = static_cast<Real>(call.plan.scale_in[d]);
                 for (int i = 0; i < count; ++i) slope[d][i] *= scale;
+                lost.mark(slope[d]);
                 store_values(call.lattice, call.values,
                              batch * call.values.batch_stride + c * call.values.channel_stride +
                                  d * call.values.component_stride,
@@ -206,7 +217,7 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
                     x_bar[d][i] = 0;
     };
     const auto store_geometry = [&](int64_t m, int64_t chunk, int64_t begin) {
-        reduce_block<Real, D>(call, m, chunk, begin, local, cells.position, x_bar);
+        reduce_block<Real, D>(call, m, chunk, begin, local, cells, x_bar);
     };
     const auto backward_block = [&](int64_t b, int64_t begin, int count) {
         const Overlap part = task.image ? overlap(view, cells, band) : Overlap::none;
@@ -249,7 +260,7 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
 template <class Real, int D>
 void backward(const Call& call, const BackwardTask& task) {
     const Image& image = task.geometry ? call.image : call.grad_image;
-    const View<D> view = view_of<D>(call.plan, image, task.geometry);
+    const View<D> view = view_of<Real, D>(call, image, task.geometry);
     const auto target = [&](int64_t b, int64_t c) {
         return const_cast<Real*>(channel_of(call.grad_image, b, c).template as<Real>());
     };
@@ -284,16 +295,18 @@ void backward(const Call& call, const BackwardTask& task) {
 // How the values of a chunk move.
 template <class Real, int D>
 void jvp(const Call& call, int64_t batch, int64_t chunk) {
-    const View<D> view = view_of<D>(call.plan, call.image, true);
+    const View<D> view = view_of<Real, D>(call, call.image, true);
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
     alignas(64) Real x_dot[D][block_points], slope[D][block_points], value[block_points];
     alignas(64) Real reciprocal[block_points], bend[block_points];
+    Lost<Real> lost;
     for_each_block(call.lattice, chunk, [&](int64_t begin, int count) {
         cells.position.count = count;
         find_local_index(call.lattice, begin, count, local);
         locate(call, batch, begin, local, cells.position);
         find_cells(view, cells);
+        find_lost(call, batch, begin, cells, lost);
         find_tangent(call, batch, begin, local, cells.position, x_dot, reciprocal, bend);
         for (int64_t c = 0; c < call.image.channels; ++c) {
             if (call.image_dot.data)
@@ -306,6 +319,7 @@ void jvp(const Call& call, int64_t batch, int64_t chunk) {
                     for (int i = 0; i < count; ++i)
                         if (slope[d][i] != 0) value[i] += slope[d][i] * x_dot[d][i];
             }
+            lost.mark(value);
             store_values(call.lattice, call.values, batch * call.values.batch_stride + c * call.values.channel_stride,
                          begin, count, value);
         }
@@ -315,7 +329,7 @@ void jvp(const Call& call, int64_t batch, int64_t chunk) {
 // The reverse of jvp in the image and in the geometry: like backward_task, with batch entries as the inner loop.
 template <class Real, int D>
 void second(const Call& call, const BackwardTask& task) {
-    const View<D> view = view_of<D>(call.plan, call.image, true);
+    const View<D> view = view_of<Real, D>(call, call.image, true);
     const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.image.size[0]};
     const bool shared_geometry = call.geometry.batch == 1, projective = is_projective(call.plan.kind);
     Cells<Real, D> cells;
@@ -375,17 +389,17 @@ void second(const Call& call, const BackwardTask& task) {
                 if (!shared_geometry) start(b, begin);
                 block(b, begin, count);
                 if (task.geometry && !shared_geometry)
-                    reduce_block<Real, D>(call, b, chunk, begin, local, cells.position, x_bar, w_bar);
+                    reduce_block<Real, D>(call, b, chunk, begin, local, cells, x_bar, w_bar);
             }
             if (task.geometry && shared_geometry)
-                reduce_block<Real, D>(call, 0, chunk, begin, local, cells.position, x_bar, w_bar);
+                reduce_block<Real, D>(call, 0, chunk, begin, local, cells, x_bar, w_bar);
         });
 }
 
 // The moments of the residual of a chunk, where the values hold the target.
 template <class Real, int D>
 void normal(const Call& call, int64_t batch, int64_t chunk) {
-    const View<D> view = view_of<D>(call.plan, call.image, true);
+    const View<D> view = view_of<Real, D>(call, call.image, true);
     const bool projective = is_projective(call.plan.kind);
     const int rows = row_count(call.plan);
     double* record = call.partial_sums + (batch * chunk_count(call.lattice) + chunk) * call.record_size;
@@ -401,7 +415,7 @@ void normal(const Call& call, int64_t batch, int64_t chunk) {
         locate(call, batch, begin, local, cells.position);
         find_cells(view, cells);
         clear(sums, count);
-        if (projective) find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
+        if (projective) find_reciprocals(projective_map<D>(call, call.geometry, batch), local, count, reciprocal);
         for (int64_t c = 0; c < channels; ++c) {
             const Source source = channel_of(call.image, batch, c);
             pull_block(view, cells, source, fill_of<Real>(call, c), value);
@@ -416,6 +430,11 @@ void normal(const Call& call, int64_t batch, int64_t chunk) {
                             weight);
                 weigh(projective ? row_slope : slope, rows, weight, count, value);
             }
+            if (cells.position.lost)
+                for (int i = 0; i < count; ++i) {
+                    value[i] = std::numeric_limits<Real>::quiet_NaN();
+                    for (int r = 0; r < rows; ++r) (projective ? row_slope : slope)[r][i] = value[i];
+                }
             add_channel<Real, D>(projective ? row_slope : slope, rows, value, count, sums);
         }
         add_normal_moments(local, count, rows, sums, record);
@@ -425,7 +444,7 @@ void normal(const Call& call, int64_t batch, int64_t chunk) {
 // grad_image holds the importance of the winners found so far.
 template <class Real, int D>
 void winners(const Call& call, int64_t batch, int64_t* winner) {
-    const View<D> view = view_of<D>(call.plan, call.grad_image, false);
+    const View<D> view = view_of<Real, D>(call, call.grad_image, false);
     Cells<Real, D> cells;
     LocalIndex<Real, D> local;
     alignas(64) Real importance[block_points];

@@ -25,6 +25,7 @@ inline int padded(int count) { return (count + group_points - 1) & -group_points
 template <class Real, int D>
 struct Position {
     int count;
+    bool lost;  // all of them, by parameters that are not finite
     alignas(64) int32_t floor[D][block_points + group_points];
     alignas(64) Real fraction[D][block_points + group_points];
 };
@@ -97,6 +98,25 @@ IndexMap<D> index_map(const Plan& plan, const Geometry& geometry, int64_t batch)
         }
     }
     return map;
+}
+
+template <class C>
+bool is_finite_matrix(const Plan& plan, const Geometry& geometry, int64_t batch) {
+    const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
+    C strange = 0;
+    for (int r = 0; r < row_count(plan); ++r) {
+        const C* row = matrix + (r < plan.ndim ? r * geometry.row_stride : geometry.last_row);
+        for (int e = 0; e <= plan.ndim; ++e) {
+            const C value = row[e < plan.ndim ? e * geometry.component_stride : geometry.last_column];
+            strange += value - value;
+        }
+    }
+    return strange == 0;
+}
+
+inline bool is_finite_matrix(const Plan& plan, const Geometry& geometry, int64_t batch) {
+    return geometry.dtype == DType::f32 ? is_finite_matrix<float>(plan, geometry, batch)
+                                        : is_finite_matrix<double>(plan, geometry, batch);
 }
 
 template <int D>

@@ -20,7 +20,7 @@ int64_t shift_of_rows(const Call& call, int64_t batch, int64_t begin, const int6
         const IndexMap<D> map = index_map<D>(call.plan, call.geometry, batch);
         for (int d = 0; d < D; ++d) step[d] = map.linear[d][D > 1 ? D - 2 : 0];
     } else if (D > 1 && is_projective(call.plan.kind)) {
-        const ProjectiveMap<D> map = projective_map<D>(call.plan, geometry, batch);
+        const ProjectiveMap<D> map = projective_map<D>(call, geometry, batch);
         const double at[3] = {static_cast<double>(z), static_cast<double>(y), static_cast<double>(x)};
         double here[D + 1];
         project(map, at + (3 - D), here);
@@ -57,13 +57,20 @@ template <class Real, int D>
 void locate(const Call& call, int64_t batch, int64_t begin, const LocalIndex<Real, D>& local,
             Position<Real, D>& position) {
     const bool is_float = call.geometry.dtype == DType::f32;
-    if (call.plan.kind == LatticeKind::affine) {
+    position.lost = is_matrix(call.plan.kind) && !is_finite_matrix(call.plan, call.geometry, batch);
+    if (position.lost) {
+        for (int d = 0; d < D; ++d)
+            for (int i = 0; i < position.count; ++i) {
+                position.floor[d][i] = -void_index;
+                position.fraction[d][i] = 0;
+            }
+    } else if (call.plan.kind == LatticeKind::affine) {
         const IndexMap<D> map = index_map<D>(call.plan, call.geometry, batch);
         if constexpr (sizeof(Real) == sizeof(float))
             if (has_short_rows(call) && locate_short_rows(map, local, position)) return;
         locate_affine<Real, D>(map, call.lattice, begin, position);
     } else if (is_projective(call.plan.kind)) {
-        locate_projective(projective_map<D>(call.plan, call.geometry, batch), call.lattice, begin, position);
+        locate_projective(projective_map<D>(call, call.geometry, batch), call.lattice, begin, position);
     } else if (call.plan.kind != LatticeKind::given) {
         locate_displaced(call.plan, call.geometry, call.lattice, batch, begin, position);
     } else if (!is_float) {

@@ -23,6 +23,10 @@ struct Plan {
     Border border[max_ndim];
     bool crop;
     LatticeKind kind;
+    bool computed;  // coordinates are a transform's, which are not finite where its parameters are not
+    // Inside or outside is decided on positions rounded by this much, in samples: of positions in double precision, and
+    // where the geometry or the sums are in single. Twice 0 for positions that are taken as they are given.
+    double near, near_in_single;
     // index = scale * coordinate + offset, on the image and on the output lattice
     double scale_in[max_ndim], offset_in[max_ndim];
     double scale_out[max_ndim], offset_out[max_ndim];
@@ -113,6 +117,8 @@ static inline bool is_field(LatticeKind kind) {
     return kind == LatticeKind::given || kind == LatticeKind::displacement;
 }
 
+static inline bool is_floating(DType dtype) { return dtype >= DType::f16; }
+
 static inline int64_t point_count(const Lattice& lattice) {
     return lattice.size[0] * lattice.size[1] * lattice.size[2];
 }
@@ -136,6 +142,7 @@ struct Call {
     int64_t record_size, slabs;
     const double* fill;
     int64_t fill_count;
+    int* lost;  // set to 1 where parameters that are not finite are met
 };
 
 // Work is cut into ranges of this many points of the output lattice, whatever the number of threads: partial sums

@@ -2,6 +2,7 @@
 // the axes.
 #pragma once
 
+#include "lost.hpp"
 #include "pull.hpp"
 #include "rows.hpp"
 #include "values.hpp"
@@ -58,8 +59,8 @@ void store_pixels(const Call& call, int64_t start, int64_t begin, int count, int
 
 // All channels of a block of points.
 template <class Real, int D, class ChannelOf>
-void pull_all_pixels(const Call& call, const View<D>& view, const Cells<Real, D>& cells, int64_t start, int64_t begin,
-                     ChannelOf channel_of) {
+void pull_all_pixels(const Call& call, const View<D>& view, const Cells<Real, D>& cells, const Lost<Real>& lost,
+                     int64_t start, int64_t begin, ChannelOf channel_of) {
     const int channels = static_cast<int>(call.image.channels);
     const int lanes = channels < pixel_lanes ? channels : pixel_lanes, count = cells.position.count;
     alignas(64) Real pixel[block_points * pixel_lanes + pixel_lanes];
@@ -74,6 +75,7 @@ void pull_all_pixels(const Call& call, const View<D>& view, const Cells<Real, D>
                 const T* image = channel_of(first + c).template as<T>();
                 if (strange) mend_inside(view, cells, image, -1, pixel + c, lanes);
                 read_edges(view, cells, image, fill_of<Real>(call, first + c), -1, pixel + c, lanes);
+                lost.mark(pixel + c, lanes);
             }
         });
         store_pixels(call, start + first * call.values.channel_stride, begin, count, lanes, pixel);

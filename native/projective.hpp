@@ -1,6 +1,8 @@
 // Projective maps, (A p + t) / (c p + w), and the way back from the cotangent of their coordinates.
 #pragma once
 
+#include <limits>
+
 #include "lattice.hpp"
 
 namespace pullback {
@@ -12,17 +14,19 @@ namespace PULLBACK_ISA_NAMESPACE {
 template <int D>
 struct ProjectiveMap {
     double row[D + 1][D + 1];
-    bool positive, negative;  // which denominators are seen
-    bool sees(double denominator) const { return (positive && denominator > 0) || (negative && denominator < 0); }
+    double low, high;  // denominators between these two are not seen
+    bool sees(double denominator) const { return denominator > high || denominator < low; }
 };
 
+// A denominator is 0 within a few roundings of its largest term.
+constexpr double horizon_roundings = 8 * std::numeric_limits<double>::epsilon();
+
 template <class C, int D>
-ProjectiveMap<D> projective_map(const Plan& plan, const Geometry& geometry, int64_t batch) {
+ProjectiveMap<D> projective_map(const Call& call, const Geometry& geometry, int64_t batch) {
+    const Plan& plan = call.plan;
     ProjectiveMap<D> map;
     const C* matrix = static_cast<const C*>(geometry.data) + (geometry.batch == 1 ? 0 : batch * geometry.batch_stride);
     const C at_origin = matrix[geometry.last_row + geometry.last_column];
-    map.positive = plan.kind != LatticeKind::one_sided || at_origin > 0;
-    map.negative = plan.kind != LatticeKind::one_sided || at_origin < 0;
     for (int r = 0; r <= D; ++r) {
         const C* row = matrix + (r < D ? r * geometry.row_stride : geometry.last_row);
         map.row[r][D] = static_cast<double>(row[geometry.last_column]);
@@ -34,13 +38,20 @@ ProjectiveMap<D> projective_map(const Plan& plan, const Geometry& geometry, int6
     for (int r = 0; r < D; ++r)
         for (int e = 0; e <= D; ++e)
             map.row[r][e] = plan.scale_in[r] * map.row[r][e] + plan.offset_in[r] * map.row[D][e];
+    double largest = std::fabs(map.row[D][D]);
+    for (int e = 0; e < D; ++e) largest += std::fabs(map.row[D][e]) * static_cast<double>(call.lattice.size[3 - D + e]);
+    constexpr double infinite = std::numeric_limits<double>::infinity();
+    const double horizon = plan.near > 0 ? horizon_roundings * largest : 0;
+    const bool both = plan.kind != LatticeKind::one_sided;
+    map.high = both || at_origin > 0 ? horizon : infinite;
+    map.low = both || at_origin < 0 ? -horizon : -infinite;
     return map;
 }
 
 template <int D>
-ProjectiveMap<D> projective_map(const Plan& plan, const Geometry& geometry, int64_t batch) {
-    return geometry.dtype == DType::f32 ? projective_map<float, D>(plan, geometry, batch)
-                                        : projective_map<double, D>(plan, geometry, batch);
+ProjectiveMap<D> projective_map(const Call& call, const Geometry& geometry, int64_t batch) {
+    return geometry.dtype == DType::f32 ? projective_map<float, D>(call, geometry, batch)
+                                        : projective_map<double, D>(call, geometry, batch);
 }
 
 // The numerators and the denominator at a point.

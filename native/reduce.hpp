@@ -3,6 +3,7 @@
 
 #include "kernels.hpp"
 #include "locate.hpp"
+#include "lost.hpp"
 #include "simd.hpp"
 
 namespace pullback {
@@ -49,14 +50,18 @@ void store_coordinates(const Plan& plan, const Lattice& lattice, const Geometry&
     });
 }
 
-// The cotangent of the coordinates of a block, `x_bar`, to the gradient in what they come from. Vectors of `x_bar` past
-// the end of the block must be zero.
+// The cotangent of the coordinates of a block, `x_bar`, to the gradient in what they come from; NaN where that is not
+// finite. Vectors of `x_bar` past the end of the block must be zero.
 //
 // `w_bar`, if not null, is added to the cotangent of a projective map's denominator.
 template <class Real, int D>
 void reduce_block(const Call& call, int64_t m, int64_t chunk, int64_t begin, const LocalIndex<Real, D>& local,
-                  const Position<Real, D>& position, const Real (*x_bar)[block_points], const Real* w_bar = nullptr) {
+                  const Cells<Real, D>& cells, Real (*x_bar)[block_points], const Real* w_bar = nullptr) {
+    const Position<Real, D>& position = cells.position;
     const int count = position.count;
+    Lost<Real> lost;
+    find_lost(call, m, begin, cells, lost);
+    for (int d = 0; d < D; ++d) lost.mark(x_bar[d]);
     if (is_field(call.plan.kind)) {
         if (call.grad_geometry.dtype == DType::f32)
             store_coordinates<float, Real, D>(call.plan, call.lattice, call.grad_geometry, m, begin, count, x_bar);
@@ -71,7 +76,7 @@ void reduce_block(const Call& call, int64_t m, int64_t chunk, int64_t begin, con
         add_matrix_moments<Real, D>(local, count, D, x_bar, record);
     } else {
         alignas(64) Real reciprocal[block_points], row_bar[D + 1][block_points];
-        find_reciprocals(projective_map<D>(call.plan, call.geometry, m), local, count, reciprocal);
+        find_reciprocals(projective_map<D>(call, call.geometry, m), local, count, reciprocal);
         to_homogeneous(position, reciprocal, x_bar, row_bar);
         for (int i = 0; w_bar && i < count; ++i) row_bar[D][i] += w_bar[i];
         for (int r = 0; r <= D; ++r)

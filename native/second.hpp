@@ -96,7 +96,7 @@ void find_point_taps(const View<D>& view, const Cells<Real, D>& cells, int i, Po
         alignas(64) Real weights[max_taps][group_points], slopes[max_taps][group_points];
         basis<Real, group_points>(view.interpolation[d], view.parameter[d], fraction, group_points, weights, slopes);
         curvature_of(view.interpolation[d], view.parameter[d], static_cast<double>(f), curvature);
-        const int32_t first = cells.position.floor[d][i] + first_tap(view.taps[d], f);
+        const int32_t first = cells.position.floor[d][i] + first_tap(view.taps[d], f, static_cast<Real>(view.half[d]));
         int32_t k[max_taps], sample[max_taps], inside[max_taps];
         for (int t = 0; t < view.taps[d]; ++t) k[t] = first + t;
         map_taps(view.border[d], static_cast<int32_t>(view.size[d]), k, view.taps[d], sample, inside);

@@ -23,7 +23,7 @@ template <class Real, int D>
 void find_projective_tangent(const Call& call, int64_t batch, const LocalIndex<Real, D>& local,
                              const Position<Real, D>& position, const Real* reciprocal, Real (*x_dot)[block_points],
                              Real* bend) {
-    const ProjectiveMap<D> map = projective_map<D>(call.plan, call.geometry_dot, batch);
+    const ProjectiveMap<D> map = projective_map<D>(call, call.geometry_dot, batch);
     apply_row<Real, D>(map.row[D], local, position.count, bend);
     for (int i = 0; i < position.count; ++i) bend[i] *= reciprocal[i];
     for (int d = 0; d < D; ++d) {
@@ -46,7 +46,7 @@ void find_tangent(const Call& call, int64_t batch, int64_t begin, const LocalInd
             for (int i = 0; i < count; ++i) x_dot[d][i] = 0;
         for (int i = 0; i < count; ++i) bend[i] = 0;
         if (is_projective(kind))
-            find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
+            find_reciprocals(projective_map<D>(call, call.geometry, batch), local, count, reciprocal);
     } else if (kind == LatticeKind::affine) {
         // Frames shift coordinates, but not their motion.
         IndexMap<D> map = index_map<D>(call.plan, call.geometry_dot, batch);
@@ -57,7 +57,7 @@ void find_tangent(const Call& call, int64_t batch, int64_t begin, const LocalInd
             apply_row<Real, D>(row, local, count, x_dot[d]);
         }
     } else if (is_projective(kind)) {
-        find_reciprocals(projective_map<D>(call.plan, call.geometry, batch), local, count, reciprocal);
+        find_reciprocals(projective_map<D>(call, call.geometry, batch), local, count, reciprocal);
         find_projective_tangent(call, batch, local, position, reciprocal, x_dot, bend);
     } else {
         Displacements<Real, D> u;

@@ -141,6 +141,7 @@ KEEP = {
     "not a number": pb.Affine(np.full((2, 3), np.nan)),
     "a row infinite": pb.Affine([[np.inf, 0, 0], [0, 1, 0]]),
 }
+LOST = ("not a number", "a row infinite")
 
 
 @covered(
@@ -148,13 +149,17 @@ KEEP = {
     dtype=["bool", "uint8", "int64", "float16", "float32", "float64", "complex64"],
     interpolation=["nearest", "linear", "cubic", "spline3"],
     strength=2,
+    # Of these nothing is known, and integers cannot say so.
+    allowed=lambda name, dtype, **_: name not in LOST or dtype not in ("bool", "uint8", "int64"),
 )
 def test_nothing_changes_where_nothing_shrinks(name, dtype, interpolation):
     image = (100 * RANDOM.standard_normal((2, 30, 34))).astype(dtype)
     options = {"interpolation": interpolation, "fill": 3, "frame": "centered"}
     plain = pb.warp(image, KEEP[name], **options)
     assert warp(image, KEEP[name], **options).tobytes() == plain.tobytes()
-    assert torch.equal(warp(torch.tensor(image), KEEP[name], **options), torch.tensor(plain))
+    found = warp(torch.tensor(image), KEEP[name], **options)
+    torch.testing.assert_close(found, torch.tensor(plain), rtol=0, atol=0, equal_nan=True)
+    assert np.isnan(plain).all() == (name in LOST)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
+from pullback._plan import frame_of
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -98,6 +99,70 @@ def test_splat_is_the_adjoint(frame, ndim):
 def test_the_identity_is_exact(frame, ndim):
     image = np.random.default_rng(0).standard_normal((9, 8, 7)[:ndim])
     assert pb.warp(image, pb.Affine.identity(ndim), frame=frame).tobytes() == image.tobytes()
+
+
+EVERY = ["index", "centered", *FRAMES]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_identity_loses_no_edge(dtype):
+    """In the frame in which the outermost samples of the image are those of the output."""
+    for n in range(1, 59):
+        image = np.ones(n, dtype)
+        for m in range(1, 59):
+            found = pb.warp(image, pb.Affine.identity(1), (m,), frame="normalized-corners", extent="crop", fill=np.nan)
+            assert (found == 1).all(), (n, m)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("frame", EVERY)
+@pytest.mark.parametrize("interpolation", ["linear", "nearest", "cubic"])
+def test_a_point_within_a_rounding_of_the_edge_is_on_it(dtype, ndim, frame, interpolation):
+    """An output is laid from the first sample of the image to the last: no `fill` comes in, with whatever weight."""
+    random = np.random.default_rng(ndim)
+    for _ in range(40):
+        shape, output = random.integers(2, 20, (2, ndim))
+        image = random.random(shape).astype(dtype)
+        onto, on_image = frame_of(frame, tuple(output), output=True), frame_of(frame, tuple(shape))
+        first, last = ((p - np.array(on_image.offset)) / on_image.scale for p in (np.zeros(ndim), shape - 1.0))
+        start, end = ((p - np.array(onto.offset)) / onto.scale for p in (np.zeros(ndim), output - 1.0))
+        slope = (last - first) / (end - start)
+        matrix = np.concatenate([np.diag(slope), (first - slope * start)[:, None]], 1)
+        matrix = matrix[::-1][:, [*range(ndim)[::-1], ndim]] if frame in FRAMES else matrix
+        options = dict(frame=frame, extent="crop", interpolation=interpolation, fill=np.nan, border="edge")
+        found = pb.warp(image, pb.Affine(matrix), tuple(output), **options)
+        assert np.isfinite(found).all()
+        # As near as positions are known, and slopes of up to 1 carry that.
+        for corner in ((0,) * ndim, (-1,) * ndim):
+            assert abs(found[corner] - image[corner]) < (1e-4 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("by", [-1e-6, 1e-6])
+def test_a_point_truly_outside_stays_outside(by):
+    image = np.ones((40, 30))
+    found = pb.warp(image, pb.Translation([0.0, by]), extent="crop", fill=7.0)
+    assert (found[:, 0 if by < 0 else -1] == 7).all()
+    assert (found[:, 1:-1] == 1).all()
+    # And where coordinates are the caller's, by as little as there is.
+    coords = np.array([[0.0, -1e-300], [0, 0], [39, 29], [39, np.nextafter(29, 30)]])
+    assert pb.sample(image, coords, extent="crop", fill=7.0).tolist() == [7, 1, 1, 7]
+
+
+@pytest.mark.parametrize("frame", EVERY)
+@pytest.mark.parametrize("interpolation", ["nearest", "label"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
+def test_ties_are_decided_alike_in_every_frame(frame, interpolation, dtype):
+    """Index 2 i + 1/2 of the image for index i of the output is half-way between two samples, whatever the frame."""
+    if interpolation == "label" and np.dtype(dtype).kind == "f":
+        pytest.skip("labels are integers")
+    for n in range(2, 60, 2):
+        image = np.arange(n).astype(dtype)
+        on_image, onto = frame_of(frame, (n,)), frame_of(frame, (n // 2,), output=True)
+        slope = 2 * onto.scale[0] / on_image.scale[0]
+        offset = (2 * onto.offset[0] + 0.5 - on_image.offset[0]) / on_image.scale[0]
+        found = pb.warp(image, pb.Affine([[slope, offset]]), (n // 2,), frame=frame, interpolation=interpolation)
+        np.testing.assert_array_equal(found, image[1::2] if interpolation == "nearest" else image[::2])
 
 
 @every_frame

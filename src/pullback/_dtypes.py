@@ -48,6 +48,12 @@ BFLOAT16 = DTYPES["bfloat16"]
 _rows: dict[Any, DType] = {np.dtype(name): row for name, row in DTYPES.items() if row is not BFLOAT16}
 
 
+def holds_nan(dtype: Any) -> bool:
+    """Say whether numbers of a dtype can be NaN."""
+    row = row_of(dtype)
+    return row is None or row.kind in ("real", "complex")
+
+
 def row_of(dtype: Any) -> DType | None:
     """Return the row of a dtype of NumPy or of torch, of any byte order; None for one that no image may have."""
     if is_tracing():  # torch.compile takes no dtype of NumPy for a key

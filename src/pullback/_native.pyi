@@ -18,6 +18,9 @@ class Request:
         crop: bool,
         fill: Sequence[Any],
         kind: int,
+        computed: bool,
+        near: float,
+        near_in_single: float,
         reversed: bool,
         lattice: Sequence[int],
         scale_in: Sequence[float],
@@ -27,7 +30,7 @@ class Request:
         bfloat16: bool,
     ) -> None: ...
 
-def pull(request: Request, image: Any, geometry: Any, out: Any) -> None: ...
+def pull(request: Request, image: Any, geometry: Any, out: Any) -> bool: ...
 def gradient(request: Request, image: Any, geometry: Any, out: Any) -> None: ...
 def push(request: Request, values: Any, geometry: Any, grad_image: Any) -> None: ...
 def vjp(

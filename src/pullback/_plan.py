@@ -159,6 +159,12 @@ class Lattice(Hashed):
         Whether coordinates name the last axis first, (x, y), in points, displacements and matrices.
     frame : str or None
         The name of the frame that both frames are of, where they are of one.
+    is_computed : bool
+        Whether coordinates are a transform's, generated or given. Where they are not finite, for its parameters are
+        not, values are NaN and not `fill`.
+    whole : tuple of int
+        The sides of the image, on which depends how far positions that we compute are rounded; none for positions that
+        are taken as they are.
     """
 
     kind: int
@@ -167,6 +173,54 @@ class Lattice(Hashed):
     frame_out: Frame
     reversed: bool = False
     frame: str | None = None
+    is_computed: bool = False
+    whole: tuple[int, ...] = ()
+
+    @property
+    def near(self) -> float:
+        """How far, in samples, a point may lie from an edge or a tie that it is rounded to, in double precision."""
+        return _ROUNDINGS * _EPSILON * (max(self.whole) + 1) if self.whole else 0.0
+
+    @property
+    def near_in_single(self) -> float:
+        """The same where parameters, coordinates or sums are in single precision.
+
+        The kernels' positions are then off by less than 1e-4 / 2, and matrices by a few roundings.
+        """
+        return 2.0**-14 + self.near * 2.0**25 if self.whole else 0.0
+
+
+# Roundings of the largest term of a position that make no difference: of the matrix, of its product with others, and of
+# the sum.
+_ROUNDINGS, _EPSILON = 64, 2.0**-52
+# And of the terms of a denominator, which make it 0.
+HORIZON_ROUNDINGS = 8 * _EPSILON
+
+
+def lattice_of(
+    kind: int,
+    shape: tuple[int, ...],
+    frame: str,
+    image: tuple[int, ...],
+    *,
+    is_computed: bool = False,
+    is_exact: bool = False,
+) -> Lattice:
+    """Return the lattice of a call in the frame of a name.
+
+    Parameters
+    ----------
+    image : tuple of int
+        The sides of the image.
+    is_computed : bool
+        Whether points that are given come from a transform.
+    is_exact : bool
+        Whether all positions are taken as they are, as other libraries do, and not only those that are given in
+        ``"index"``.
+    """
+    is_computed = (is_computed or kind != LATTICES["given"]) and not is_exact
+    whole = image if (is_computed or frame != "index") and not is_exact else ()
+    return Lattice(kind, shape, *frames_of(frame, kind, image, shape), is_reversed(frame), frame, is_computed, whole)
 
 
 @cached

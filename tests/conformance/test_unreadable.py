@@ -106,6 +106,40 @@ def test_strange_transforms(engine, kind, bad, extent, seed):
         np.testing.assert_allclose(on_geometry[one], REFERENCE.vjp(alone, grad[:1])[1][0], rtol=1e-10, atol=1e-10)
 
 
+@covered(engine=ENGINES, kind=KINDS, bad=NOT_FINITE, extent=EXTENTS, dtype=[np.float32, np.float64], strength=2)
+def test_parameters_that_are_not_finite_are_seen(engine, kind, bad, extent, dtype, seed):
+    """Of a transform: values and the parameters' gradient are NaN, in the whole entry or where the sample is read."""
+    case = make(2, ("linear", "reflect", extent), kind=kind, dtype=dtype, batch=(1, 3), fill=5.0, seed=seed)
+    geometry = case.geometry.copy()
+    geometry[1].flat[seed % geometry[1].size] = bad
+    case = replace(case, geometry=geometry, lattice=replace(case.lattice, is_computed=True))
+    grad, tolerance = np.ones(case.values_shape, dtype), 1e-3 if dtype == np.float32 else 1e-10
+    with np.errstate(all="ignore"):
+        found, wanted = engine.pull(case), REFERENCE.pull(case)
+        slopes, wanted_slopes = engine.gradient(case), REFERENCE.gradient(case)
+        (on_image, on_geometry), wanted_grads = engine.vjp(case, grad), REFERENCE.vjp(case, grad)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(np.isnan(slopes), np.isnan(wanted_slopes))
+    assert np.isnan(found[1]).any()
+    assert np.isfinite(on_image).all()
+    assert np.isnan(on_geometry[1]).any()
+    np.testing.assert_array_equal(np.isnan(on_geometry), np.isnan(wanted_grads[1]))
+
+
+@covered(engine=TWICE, kind=KINDS, bad=NOT_FINITE, strength=2)
+def test_parameters_that_are_not_finite_are_seen_in_the_second_order(engine, kind, bad, seed):
+    case = make(2, ("linear", "reflect", "blend"), kind=kind, dtype=np.float64, batch=(1, 3), channels=1, seed=seed)
+    geometry = case.geometry.copy()
+    geometry[1].flat[seed % geometry[1].size] = bad
+    case = replace(case, geometry=geometry, lattice=replace(case.lattice, is_computed=True))
+    ones = np.ones_like(case.image), np.ones_like(geometry), np.ones(case.values_shape)
+    lost = np.isnan(REFERENCE.pull(case))
+    np.testing.assert_array_equal(np.isnan(engine.jvp(case, *ones[:2])), lost)
+    on_image, on_geometry = engine.second(case, *ones)[:2]
+    assert np.isfinite(on_image).all()
+    assert np.isfinite(on_geometry[[0, 2]]).all()
+
+
 AWKWARD = st.one_of(st.integers(-9, 12).map(lambda k: k / 2), st.floats(-9, 12), st.sampled_from(STRANGE))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pullback._plan import LATTICES, PROJECTIVE_LATTICES, Lattice
+from pullback._plan import HORIZON_ROUNDINGS, LATTICES, PROJECTIVE_LATTICES, Lattice
 
 AnyArray = npt.NDArray[Any]
 Array = npt.NDArray[np.float64]
@@ -50,8 +50,9 @@ def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
     Returns
     -------
     ndarray of float64, ``(M, *shape, d)``
-        NaN where a projective map sees nothing.
+        NaN where a projective map sees nothing, and where a parameter that is not finite is read.
     """
+    unknown = is_unknown(geometry, lattice)
     geometry = geometry.astype(np.float64)
     scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
     x: Array
@@ -66,7 +67,25 @@ def coordinates(geometry: AnyArray, lattice: Lattice) -> Array:
         else:
             x = scale / lattice.frame_out.scale * (_indices(lattice) - lattice.frame_out.offset) + offset
             x = x + scale * in_axis_order(_displacements(geometry, lattice), lattice)
-    return x
+    return np.where(unknown[..., None], np.nan, x)
+
+
+def is_unknown(geometry: AnyArray, lattice: Lattice) -> npt.NDArray[np.bool_]:
+    """Return which points of the lattice depend on parameters that are not finite, ``(M, *shape)``."""
+    unknown: Any
+    if lattice.kind == LATTICES["free-form"]:
+        reads = (~np.isfinite(geometry)).any(-1).astype(np.float64)
+        for axis, n in enumerate(lattice.shape, start=1):
+            support = _support(reads.shape[axis], n).astype(np.float64)
+            reads = np.moveaxis(np.tensordot(reads, support, ([axis], [1])), -1, axis)
+        unknown = reads > 0
+    elif lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
+        unknown = (~np.isfinite(geometry)).any(-1)
+    else:
+        of_matrix = (~np.isfinite(geometry)).any((-2, -1))
+        unknown = np.broadcast_to(of_matrix.reshape(-1, *(1,) * len(lattice.shape)), (len(geometry), *lattice.shape))
+    result: npt.NDArray[np.bool_] = unknown
+    return result
 
 
 def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
@@ -77,9 +96,14 @@ def geometry_vjp(geometry: AnyArray, grad: Array, lattice: Lattice) -> Array:
     points = tuple(range(1, 1 + len(lattice.shape)))
     if lattice.kind == LATTICES["free-form"]:
         on_points = in_axis_order(scale * grad, lattice)
+        unknown = np.isnan(on_points)
+        on_points = np.where(unknown, 0, on_points)
+        unknown = unknown.astype(np.float64)
         for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
             on_points = np.moveaxis(np.tensordot(on_points, control_weights(controls, n), ([axis], [0])), -1, axis)
-        return on_points
+            support = _support(controls, n).astype(np.float64)
+            unknown = np.moveaxis(np.tensordot(unknown, support, ([axis], [0])), -1, axis)
+        return np.where(unknown > 0, np.nan, on_points)
     with np.errstate(invalid="ignore", over="ignore"):
         homogeneous = _homogeneous(geometry.astype(np.float64), lattice)
         denominator = np.where(_is_seen(homogeneous, geometry, lattice), homogeneous[..., -1:], np.inf)
@@ -105,10 +129,15 @@ def _indices(lattice: Lattice) -> Array:
 
 
 def _homogeneous(matrix: Array, lattice: Lattice) -> Array:
-    """Return the numerators of the index coordinates, and the denominator, ``(M, *shape, d + 1)``.
+    """Return the numerators of the index coordinates, and the denominator, ``(M, *shape, d + 1)``."""
+    matrix = _folded(matrix, lattice)
+    d = matrix.shape[-1] - 1
+    values: Array = np.einsum("mij,j...->m...i", matrix[..., :d], np.indices(lattice.shape, np.float64))
+    return values + matrix[..., d].reshape(len(matrix), *(1,) * len(lattice.shape), d + 1)
 
-    Both frames are folded into the matrix, so that an identity is exact in every frame.
-    """
+
+def _folded(matrix: AnyArray, lattice: Lattice) -> Array:
+    """Return matrices between indices: both frames are folded in, so that an identity is exact in every frame."""
     d = matrix.shape[-1] - 1
     matrix = matrix_in_axis_order(matrix, lattice)
     if matrix.shape[-2] == d:
@@ -119,13 +148,17 @@ def _homogeneous(matrix: Array, lattice: Lattice) -> Array:
     matrix[..., d] -= np.einsum("mij,j->mi", matrix[..., :d], lattice.frame_out.offset)
     scale, offset = np.asarray(lattice.frame_in.scale), np.asarray(lattice.frame_in.offset)
     matrix[:, :d] = scale[:, None] * matrix[:, :d] + offset[:, None] * matrix[:, d:]
-    values: Array = np.einsum("mij,j...->m...i", matrix[..., :d], np.indices(lattice.shape, np.float64))
-    return values + matrix[..., d].reshape(len(matrix), *(1,) * len(lattice.shape), d + 1)
+    return matrix
 
 
 def _is_seen(homogeneous: Array, matrix: AnyArray, lattice: Lattice) -> npt.NDArray[np.bool_]:
     """Return at which points the denominator is not 0 and, of one-sided maps, that of the frame's origin in sign."""
     denominator = homogeneous[..., -1:]
+    if lattice.whole:
+        last = _folded(matrix, lattice)[:, -1]
+        most = np.abs(last[:, :-1]) @ np.array(lattice.shape) + np.abs(last[:, -1])
+        near = HORIZON_ROUNDINGS * most.reshape(-1, *(1,) * (denominator.ndim - 1))
+        denominator = np.where(np.abs(denominator) <= near, 0, denominator)
     above, below = denominator > 0, denominator < 0
     if lattice.kind == LATTICES["one-sided"]:
         origin = matrix[:, -1, -1].reshape(-1, *(1,) * (denominator.ndim - 1))
@@ -138,9 +171,18 @@ def _displacements(field: Array, lattice: Lattice) -> Array:
     """Return the displacement of each point in the units of the frame, ``(M, *shape, d)``, in the caller's order."""
     if lattice.kind == LATTICES["displacement"]:
         return field
+    field = np.where(np.isfinite(field), field, 0)
     for axis, n in enumerate(lattice.shape, start=1):
         field = np.moveaxis(np.tensordot(field, control_weights(field.shape[axis], n), ([axis], [1])), -1, axis)
     return field
+
+
+def _support(controls: int, n: int) -> npt.NDArray[np.bool_]:
+    """Return which coefficients the pixels of an axis read, ``(n, controls)``: those of the cell that they lie in."""
+    cell = np.minimum(np.floor((np.arange(n) + 0.5) * (controls - 3) / n + 1), controls - 3)
+    step = np.arange(controls) - cell[:, None]
+    support: npt.NDArray[np.bool_] = (step >= -1) & (step <= 2)
+    return support
 
 
 def control_weights(controls: int, n: int) -> Array:

@@ -16,6 +16,10 @@ zero contributes nothing, so that a `fill` of NaN or infinity stays where it bel
 A point is *unreadable*, gives `fill` and has zero gradients, whatever the border, if one of its index coordinates is
 NaN, infinite or at least 2**30 in magnitude, or if the plan crops and it lies outside the outermost samples.
 
+Coordinates that a transform has computed are not finite where its parameters are not: values and gradients in the
+parameters are NaN there, though not of integers, which are `fill`. Positions that we compute are rounded to the edge of
+a crop, and to half-way between two samples for the nearest one and for votes, where they are near.
+
 A complex image is two real ones. Kernels and borders are those of :mod:`pullback._reference.taps`.
 """
 
@@ -30,12 +34,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
-from pullback._reference.lattice import coordinates, geometry_vjp, in_axis_order
+from pullback._reference.lattice import coordinates, geometry_vjp, in_axis_order, is_unknown
 from pullback._reference.taps import Array, IndexArray, Mask, border_index, weights
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 
 VOID_INDEX = 2**30
+# Interpolations whose values jump where the nearest sample, or the winner of a vote, is another one.
+CHOICES = (INTERPOLATIONS["nearest"], INTERPOLATIONS["label"])
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,13 @@ def product(weights: Sequence[Array], slopes: Sequence[Array], along: int | None
     return result
 
 
-def neighbourhoods(x: Array, in_shape: tuple[int, ...], plan: Plan) -> Neighbourhoods:
-    """Return the taps of points at index coordinates `x`, ``(M, *shape, d)``, of any value."""
+def neighbourhoods(x: Array, in_shape: tuple[int, ...], plan: Plan, near: float = 0.0) -> Neighbourhoods:
+    """Return the taps of points at index coordinates `x`, ``(M, *shape, d)``, of any value.
+
+    Those that lie within `near` of an edge or a tie lie on it.
+    """
     readable: Mask = np.all(np.abs(x) < VOID_INDEX, axis=-1)
+    x = _rounded(x, in_shape, plan, near) if near else x
     if plan.crop:
         readable &= np.all((x >= 0) & (x <= np.asarray(in_shape) - 1), axis=-1)
     axes, kept_weights, kept_slopes = [], [], []
@@ -110,6 +120,22 @@ def neighbourhoods(x: Array, in_shape: tuple[int, ...], plan: Plan) -> Neighbour
         index, inside, weight_factors, slope_factors = zip(*one_an_axis, strict=True)
         taps.append(Tap(index, np.all(inside, axis=0), weight_factors, slope_factors))
     return Neighbourhoods(readable, taps, kept_weights, kept_slopes)
+
+
+def _rounded(x: Array, in_shape: tuple[int, ...], plan: Plan, near: float) -> Array:
+    """Return coordinates with those near the edge of a crop, or near a tie, moved onto it."""
+    x = x.copy()
+    for axis, n in enumerate(in_shape):
+        along = x[..., axis]
+        with np.errstate(invalid="ignore"):
+            if plan.crop:
+                along = np.where(np.abs(along) <= near, np.maximum(along, 0), along)
+                along = np.where(np.abs(along - (n - 1)) <= near, np.minimum(along, n - 1), along)
+            if plan.interpolation[axis] in CHOICES:
+                tie = np.floor(along) + 0.5
+                along = np.where(np.abs(along - tie) <= near, tie, along)
+        x[..., axis] = along
+    return x
 
 
 def _kept(terms: list[Array], insides: list[Mask], total: float) -> Array:
@@ -188,13 +214,23 @@ def pull(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) -> A
     """
     if np.iscomplexobj(image):
         return _joined(*(pull(part, geometry, lattice, of_part) for part, of_part in _components(image, plan)))
-    near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
+    near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan, lattice.near)
     readable = near.readable[:, None]
     if set(plan.interpolation) <= {INTERPOLATIONS["nearest"], INTERPOLATIONS["label"]}:
         fill = _fill_samples(plan, image.dtype).reshape(-1, *(1,) * len(lattice.shape))
-        return np.where(readable, _chosen(image, near, fill), fill)
+        values = np.where(readable, _chosen(image, near, fill), fill)
+        return values if image.dtype.kind in "biu" else _with_unknown(values, geometry, lattice)
     fill = _fill_values(plan, len(lattice.shape))
-    return np.where(readable, _weighted_sum(image.astype(np.float64), near, fill, None), fill)
+    values = np.where(readable, _weighted_sum(image.astype(np.float64), near, fill, None), fill)
+    return _with_unknown(values, geometry, lattice)
+
+
+def _with_unknown(values: AnyArray, geometry: AnyArray, lattice: Lattice, components: int = 0) -> AnyArray:
+    """Return values, ``(B, C, *shape)`` and maybe one a component, that are NaN where parameters are not finite."""
+    if not lattice.is_computed:
+        return values
+    unknown = is_unknown(geometry, lattice)[:, None]
+    return np.where(unknown[..., None] if components else unknown, np.nan, values)
 
 
 def _fill_samples(plan: Plan, dtype: np.dtype[Any]) -> AnyArray:
@@ -236,10 +272,11 @@ def gradient(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) 
 def _slopes(image: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan) -> Array:
     """Return d value / d index coordinate of a real image, ``(B, C, *shape, d)``."""
     image = image.astype(np.float64)
-    near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
+    near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan, lattice.near)
     fill = _fill_values(plan, len(lattice.shape))
     slopes = np.stack([_weighted_sum(image, near, fill, axis) for axis in range(plan.ndim)], axis=-1)
-    return np.where(near.readable[:, None, ..., None], slopes, 0.0)
+    slopes = np.where(near.readable[:, None, ..., None], slopes, 0.0)
+    return _with_unknown(slopes, geometry, lattice, plan.ndim)
 
 
 def push(values: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan, image_shape: tuple[int, ...]) -> AnyArray:
@@ -260,7 +297,7 @@ def push(values: AnyArray, geometry: AnyArray, lattice: Lattice, plan: Plan, ima
     """
     if np.iscomplexobj(values):
         return _joined(*(push(part, geometry, lattice, plan, image_shape) for part in (values.real, values.imag)))
-    near = neighbourhoods(coordinates(geometry, lattice), image_shape[2:], plan)
+    near = neighbourhoods(coordinates(geometry, lattice), image_shape[2:], plan, lattice.near)
     batch = _batch_size(image_shape[0], len(values), len(geometry))
     image = np.zeros(image_shape)
     for tap in near.taps:
@@ -292,7 +329,7 @@ def pull_vjp(
         parts = zip(_components(image, plan), (grad.real, grad.imag), strict=True)
         (real, one), (imaginary, other) = (pull_vjp(part, geometry, g, lattice, p) for (part, p), g in parts)
         return _joined(real, imaginary), one + other
-    near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan)
+    near = neighbourhoods(coordinates(geometry, lattice), image.shape[2:], plan, lattice.near)
     grad = np.where(near.readable[:, None], grad, 0.0)
     is_label = INTERPOLATIONS["label"] in plan.interpolation
     grad_image = np.zeros(image.shape) if is_label else push(grad, geometry, lattice, plan, image.shape)
@@ -368,7 +405,7 @@ def winners(
     ndarray of int64, ``(B, *shape)``
         -1 where no point reaches.
     """
-    near = neighbourhoods(coordinates(geometry, lattice), shape, plan)
+    near = neighbourhoods(coordinates(geometry, lattice), shape, plan, lattice.near)
     batch = _batch_size(len(importance), len(geometry))
     winner = np.full((batch, *shape), -1, np.int64)
     best = np.full(winner.shape, -np.inf)

@@ -188,5 +188,11 @@ class Backend(Operations, Protocol):
     def as_cotangent(self, function: str, grad: Any, image: Array) -> Array:
         """Return the gradient of a result read from `image` in the dtype of sums; refuse those of autograd."""
 
+    def saw_unknown(self) -> bool:
+        """Tell whether a pull of this thread has met parameters that are not finite, since this was asked last.
+
+        Kernels see that as they go; the composite, whose devices are elsewhere, says nothing.
+        """
+
     def execution(self, image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Execution:
         """Return how :meth:`pull` would be carried out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,9 @@ class Requests:
             crop=plan.crop,
             fill=plan.fill,
             kind=lattice.kind,
+            computed=lattice.is_computed,
+            near=lattice.near,
+            near_in_single=lattice.near_in_single,
             reversed=lattice.reversed,
             lattice=self.sides_of(merged),
             scale_in=lattice.frame_in.scale,
@@ -95,6 +99,25 @@ def requests_of(plan: Plan, lattice: Lattice) -> Requests:
 def component_plan(plan: Plan, component: int) -> Plan:
     """Return the plan of the real (0) or the imaginary (1) component of a complex image."""
     return replace(plan, fill=tuple((complex(fill).real, complex(fill).imag)[component] for fill in plan.fill))
+
+
+class _Seen(threading.local):
+    lost = False
+
+
+_seen = _Seen()
+
+
+def saw(lost: bool) -> None:
+    """Remember, for this thread, that a pull has met parameters that are not finite."""
+    if lost:
+        _seen.lost = True
+
+
+def saw_lost() -> bool:
+    """Tell whether a pull of this thread has met parameters that are not finite, since this was asked last."""
+    lost, _seen.lost = _seen.lost, False
+    return lost
 
 
 def finite_fill(plan: Plan) -> tuple[complex, ...]:

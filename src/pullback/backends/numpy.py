@@ -16,7 +16,7 @@ import pullback._native as _native
 from pullback._dtypes import BFLOAT16, DTYPES, row_of
 from pullback._plan import BORDERS, PROJECTIVE_LATTICES, Lattice, Plan, Sizing
 from pullback.backends._protocol import Execution
-from pullback.backends._request import component_plan, finite_fill, merges, native_execution, requests_of
+from pullback.backends._request import component_plan, finite_fill, merges, native_execution, requests_of, saw, saw_lost
 from pullback.backends.sizes import Verbs, resized
 
 Array = npt.NDArray[Any]
@@ -200,7 +200,7 @@ def _pull(image: Array, geometry: Array, lattice: Lattice, plan: Plan, out: Arra
     else:
         target = out
     request, points, values = _prepared(plan, lattice, geometry, target, bfloat16)
-    _native.pull(request, image, points, values)
+    saw(_native.pull(request, image, points, values))
     if len(lattice.shape) > 3 and not np.may_share_memory(values, out):  # no view of `out` has three lattice axes
         target[...] = values.reshape(out.shape)
 
@@ -383,6 +383,11 @@ def winners(importance: Array, geometry: Array, lattice: Lattice, plan: Plan, sh
     request, points, values = _prepared(plan, lattice, geometry, _as_bits(importance), bfloat16)
     _native.winners(request, values, points, best, winner)
     return winner[:, 0]
+
+
+def saw_unknown() -> bool:
+    """Tell whether a pull of this thread has met parameters that are not finite, since this was asked last."""
+    return saw_lost()
 
 
 def execution(image: Array, geometry: Array, lattice: Lattice, plan: Plan) -> Execution:

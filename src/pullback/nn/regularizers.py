@@ -248,11 +248,11 @@ def _mapped(function: str, transform: Transform, shape: Sequence[int]) -> tuple[
     shape = _check.resized(function, shape)
     if len(shape) != transform.ndim:
         raise ValueError(f"{function}: `shape` is {tuple(shape)} but the transform is {transform.ndim}-D")
-    at = transform.coordinates(shape, _FRAME)
+    at, nowhere = transform._located(tuple(shape), _FRAME)
     if not isinstance(at, Tensor):
         raise TypeError(f"{function}: the transform is on NumPy arrays; give one on tensors")
     points = points_like(at, tuple(shape), _FRAME)
-    known = at.isfinite().all(-1)
+    known = torch.ones_like(at[..., 0], dtype=torch.bool) if nowhere is None else ~nowhere
     return torch.where(known[..., None], at, points), points, known
 
 

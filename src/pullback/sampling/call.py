@@ -10,7 +10,7 @@ import numpy as np
 from pullback import _check
 from pullback._cache import Hashed, cached, exact, plain
 from pullback._layout import Layout
-from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, frames_of, is_reversed
+from pullback._plan import INTERPOLATIONS, LATTICES, Lattice, Plan, lattice_of
 from pullback.backends import Backend, backend_of
 
 
@@ -23,6 +23,7 @@ class Reading(NamedTuple):
     extent: Any
     channel_axis: Any
     frame: Any
+    is_exact: bool = False  # positions are not rounded, as other libraries do not
 
     def plan(self, function: str, ndim: int, channels: int, dtype: Any) -> Plan:
         """Return the plan for an image of `ndim` spatial axes, once the names and the fill are known to be right."""
@@ -189,5 +190,5 @@ def _recipe_at(function: str, shape: tuple[int, ...], dtype: Any, coords: tuple[
     plan = reading.plan(function, ndim, channels, dtype)
     _check.spatial(function, tuple(spatial), plain(reading.border))
     name, kind, output = _check.frame(function, reading.frame), LATTICES["given"], coords[1:-1]
-    lattice = Lattice(kind, output, *frames_of(name, kind, tuple(spatial), output), is_reversed(name), name)
+    lattice = lattice_of(kind, output, name, tuple(spatial))
     return recipe_of(layout, plan, lattice, layout.batch, batch, channels)

@@ -16,6 +16,7 @@ import numpy as np
 
 from pullback import _check
 from pullback._arrays import is_masked, is_tensor, like, namespace
+from pullback._dtypes import holds_nan
 from pullback._kernels import KERNELS
 from pullback._plan import AREA, Plan
 from pullback.backends import Backend
@@ -36,6 +37,11 @@ def has_signed_weights(plan: Plan) -> bool:
 def least_coverage(plan: Plan) -> float:
     """Return the coverage that a point must exceed to get a value."""
     return _LEAST_COVERAGE_OF_SIGNED_WEIGHTS if has_signed_weights(plan) else _LEAST_COVERAGE
+
+
+def covered(call: Call, coverage: Any) -> Any:
+    """Return which points get a value; among them those that are not known, whose coverage is NaN."""
+    return ~(coverage <= least_coverage(call.plan))
 
 
 class Parts(NamedTuple):
@@ -139,7 +145,9 @@ def mean_values(call: Call, known: Any, dtype: Any) -> tuple[Any, Any]:
     """Return the canonical values, of `dtype`, and the coverage, which channels and batch may share."""
     backend, xp, parts = call.backend, namespace(call.image), parts_of(call, known)
     coverage = call.pull(parts.weight, parts.plan, parts.weight.dtype)
-    is_covered = coverage > least_coverage(call.plan)
+    is_covered = covered(call, coverage)
+    if not holds_nan(dtype):
+        is_covered = is_covered & ~xp.isnan(coverage)
     fill = fill_values(call, backend.sum_dtype(call.image.dtype))
     if call.copies:
         read = call.pull(parts.image, parts.plan, dtype)
@@ -162,7 +170,7 @@ def mean_gradient(call: Call, known: Any) -> tuple[Any, Any]:
     """Return d value / d coordinate of the mean, (numerator' - value coverage') / coverage, and where there is one."""
     parts, sums = parts_of(call, known), call.backend.sum_dtype(call.image.dtype)
     coverage = call.pull(parts.weight, parts.plan, parts.weight.dtype)
-    is_covered = coverage > least_coverage(call.plan)
+    is_covered = covered(call, coverage)
     values = quotient(call.pull(parts.image, parts.plan, sums), coverage, is_covered)
     slopes = call.backend.gradient(parts.image, call.geometry, call.lattice, parts.plan)
     drift = call.backend.gradient(parts.weight, call.geometry, call.lattice, parts.plan)
@@ -174,7 +182,7 @@ def mean_vjp(call: Call, known: Any, grad: Any) -> tuple[Any, Any]:
     """Return the gradients of ``(grad * value).sum()`` in m f, before the prefilter, and in the geometry."""
     parts = parts_of(call, known)
     coverage = call.pull(parts.weight, parts.plan, parts.weight.dtype)
-    is_covered = coverage > least_coverage(call.plan)
+    is_covered = covered(call, coverage)
     values = quotient(call.pull(parts.image, parts.plan, grad.dtype), coverage, is_covered)
     share = quotient(grad, coverage, is_covered)
     grad_image, grad_geometry = call.vjp(parts.image, parts.plan, share)

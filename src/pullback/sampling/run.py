@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from pullback import _check
-from pullback._arrays import is_masked, namespace, spread
+from pullback._arrays import can_be_looked_at, is_masked, namespace, spread
+from pullback._dtypes import holds_nan
 from pullback.sampling.call import Call
-from pullback.sampling.known import coverage_of, known_of, least_coverage, mean_gradient, mean_values, mean_vjp
+from pullback.sampling.known import coverage_of, covered, known_of, mean_gradient, mean_values, mean_vjp
 
 
 def values_of(call: Call, image: Any, mask: Any, weight: Any, return_weight: Any, dtype: Any, out: Any) -> Any:
@@ -17,20 +18,41 @@ def values_of(call: Call, image: Any, mask: Any, weight: Any, return_weight: Any
     known = known_of(call, image, mask, weight)
     returns_weight = return_weight is not False and _check.flag(call.function, "return_weight", return_weight)
     dtype = call.image.dtype if dtype is None and out is None else _result_dtype(call, dtype, out)
+    watched = call.recipe.lattice.is_computed and _watched(call, dtype)
     if known is None:
         if out is not None:
             call = call.apart_from(out)
         values = call.pull(call.samples(), call.recipe.plan, dtype, None if out is None else call.canonical(out))
+        if watched:
+            _refuse_unknown(call, dtype)
         result = call.restore(values) if out is None else out
         result = np.ma.MaskedArray(result) if is_masked(image) else result
         return (result, _restored_weight(call, coverage_of(call))) if returns_weight else result
     values, coverage = mean_values(call, known, dtype)
+    if watched:
+        _refuse_unknown(call, dtype)
     if out is not None:
         call.canonical(out)[...] = values
     result = call.restore(values) if out is None else out
     if is_masked(image):
-        result = np.ma.MaskedArray(result, ~_restored_weight(call, coverage > least_coverage(call.plan)))
+        result = np.ma.MaskedArray(result, ~_restored_weight(call, covered(call, coverage)))
     return (result, _restored_weight(call, coverage)) if returns_weight else result
+
+
+def _watched(call: Call, dtype: Any) -> bool:
+    """Say whether a result cannot show that parameters are not finite; forget what was seen in other calls."""
+    if holds_nan(dtype) or not (can_be_looked_at(call.image) and can_be_looked_at(call.geometry)):
+        return False
+    call.backend.saw_unknown()
+    return True
+
+
+def _refuse_unknown(call: Call, dtype: Any) -> None:
+    if call.backend.saw_unknown():
+        raise ValueError(
+            f"{call.function}: `transform` has parameters that are not finite, and a result of dtype {dtype} cannot be "
+            "NaN; give finite ones, or ask for a floating-point `dtype`"
+        )
 
 
 def _restored_weight(call: Call, weight: Any) -> Any:

@@ -13,7 +13,7 @@ from pullback import _check
 from pullback._arrays import detached, is_masked, is_tensor, like, namespace
 from pullback._cache import plain, untraced
 from pullback._layout import Layout
-from pullback._plan import LATTICES, Cubic, Lattice, Plan, frames_of, is_reversed
+from pullback._plan import LATTICES, Cubic, Lattice, Plan, lattice_of
 from pullback.backends import Backend, backend_of
 from pullback.sampling.call import Reading, reading_of
 from pullback.sampling.known import has_signed_weights, least_coverage, quotient, real_dtype
@@ -305,7 +305,7 @@ def _scatter(values: Any, coords: Any, shape: Any, weight: Any, reading: Reading
     _check.mixing(function, plan, "a sum")
     _check.spatial(function, target, plain(reading.border))
     name, kind = _check.frame(function, reading.frame), LATTICES["given"]
-    lattice = Lattice(kind, points, *frames_of(name, kind, target, points), is_reversed(name), name)
+    lattice = lattice_of(kind, points, name, target)
     return Scatter(backend, values, coords, lattice, replace(plan, fill=(0.0,)), target, layout, plan.fill, known)
 
 

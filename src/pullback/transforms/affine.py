@@ -39,7 +39,7 @@ class Affine(Imported, MatrixTransform):
     matrix : array_like or Tensor, shape (d, d + 1) or (N, d, d + 1)
         The linear part and, in the last column, the translation; d of 1, 2 or 3, rows and columns in the order of the
         array axes, (y, x) in 2-D. Also the attribute `parameters`. Values that are not finite are allowed; what is
-        read through them is ``fill``.
+        read through them is NaN.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Projective(Imported, MatrixTransform):
     ----------
     matrix : array_like or Tensor, shape (d + 1, d + 1) or (N, d + 1, d + 1)
         The homogeneous matrix; d of 1, 2 or 3, rows and columns in the order of the array axes, (y, x, 1) in 2-D. Also
-        the attribute `parameters`. Values that are not finite are allowed; what is read through them is ``fill``.
+        the attribute `parameters`. Values that are not finite are allowed; what is read through them is NaN.
     one_sided : bool
         Whether points whose denominator has not the sign of that of the origin are read from nowhere, as if a camera
         stood on the horizon and looked to that side.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pullback._arrays import Array
 from pullback._cache import cached
 from pullback._layout import Layout
-from pullback._plan import LATTICES, Lattice, Plan, constant, frame_of, make_plan
+from pullback._plan import LATTICES, Lattice, Plan, constant, lattice_of, make_plan
 from pullback.backends import Backend, backend_of
 
 
@@ -82,6 +82,5 @@ def _pull(vectors: Array, geometry: Array, kind: str, interpolation: str) -> Vec
 def _lattice_and_plan(kind: str, interpolation: str, shape: tuple[int, ...]) -> tuple[Lattice, Plan]:
     """Return how vectors are read at points of `shape`, ``(*lattice, d)``; in samples, which are the same anywhere."""
     *lattice, ndim = shape
-    frame = frame_of("index", (0,) * ndim)
     plan = make_plan((interpolation,) * ndim, ("edge",) * ndim, "blend", (0.0,))
-    return Lattice(LATTICES[kind], tuple(lattice), frame, frame, False, "index"), plan
+    return lattice_of(LATTICES[kind], tuple(lattice), "index", (0,) * ndim), plan

@@ -145,6 +145,23 @@ def _antialiased_warp(image: Any, transform: Any, shape: Any, reading: Reading, 
     return values_of(antialiased(call, transform, frame), image, *asked)
 
 
+def warp_exactly(
+    image: Any, transform: Any, shape: Sequence[int], *, dtype: Any = None, out: Any = None, **reading: Any
+) -> Any:
+    """Warp as other libraries do, for the doors: positions are not rounded, and those that are not finite are `fill`.
+
+    Parameters
+    ----------
+    image, transform, shape, dtype, out
+        As in :func:`warp`.
+    **reading
+        Its arguments `interpolation`, `border`, `fill`, `extent` and `channel_axis`.
+    """
+    given = {"extent": "blend", "frame": "index", **reading}
+    call = call_through("warp", image, transform, shape, reading_of(**given)._replace(is_exact=True))
+    return values_of(call, image, None, None, False, dtype, out)
+
+
 def warp_vjp(
     image: Any,
     transform: Any,

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pullback import _check
+from pullback._arrays import namespace
 from pullback._cache import Hashed, cached, is_tracing, plain
 from pullback._layout import Layout
-from pullback._plan import LATTICES, Lattice, frames_of, is_reversed
-from pullback.backends import backend_of
+from pullback._plan import LATTICES, lattice_of
+from pullback.backends import Backend, backend_of
 from pullback.sampling.call import Call, Reading, Recipe, recipe_of
 from pullback.transforms import MatrixTransform, Transform
 
+# A coordinate beyond any image, in any frame and precision.
+_FAR = 1e30
 # Lattices of transforms that fit every output.
 _MATRICES = ("affine", "projective", "one-sided")
 
@@ -35,9 +38,21 @@ def call_through(function: str, image: Any, transform: Any, shape: Any, reading:
         _check.warn_of_layout(function, sides, layout)
     if not is_likely:
         _check.warn_of_batch(function, sides)
-    geometry = transform.geometry if name != "given" else transform.coordinates(recipe.lattice.shape, reading.frame)
-    geometry = backend.as_geometry(geometry if transforms else geometry[None])
+    if name == "given":
+        geometry = coordinates_through(backend, transform, recipe.lattice.shape, reading.frame)
+    else:
+        geometry = backend.as_geometry(transform.geometry if transforms else transform.geometry[None])
     return Call(function, backend, layout.canonical(image, layout.ndim, layout.batch), geometry, recipe)
+
+
+def coordinates_through(backend: Backend, transform: Any, shape: tuple[int, ...], frame: str) -> Any:
+    """Return where a transform says that points are read from, as a geometry; far away for those from nowhere.
+
+    That tells them from points of which it does not know, which are NaN.
+    """
+    mapped, nowhere = transform._located(shape, frame)
+    geometry = backend.as_geometry(mapped if transform.batch_shape else mapped[None])
+    return geometry if nowhere is None else namespace(geometry).where(nowhere[..., None], _FAR, geometry)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +101,7 @@ def _recipe_through(
     plan = reading.plan(function, ndim, channels, dtype)
     _check.spatial(function, tuple(spatial), plain(reading.border))
     batch = _check.batches(function, images, transforms[0] if transforms else 1, "transform")
-    lattice = Lattice(
-        kind, place.output, *frames_of(frame, kind, tuple(spatial), place.output), is_reversed(frame), frame
-    )
+    lattice = lattice_of(kind, place.output, frame, tuple(spatial), is_computed=True, is_exact=reading.is_exact)
     unsaid = reading.channel_axis is None and layout.after_channel is not None and not layout.batch
     is_likely = is_tracing() or not (unsaid and transforms and channels == transforms[0] > 1)
     return recipe_of(layout, plan, lattice, layout.batch or bool(transforms), batch, channels), is_likely

@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from pullback._arrays import detached, like, namespace
 from pullback._kernels import KERNELS
-from pullback._plan import BORDERS, LATTICES, PROJECTIVE_LATTICES, Lattice, Plan, frames_of, is_reversed
+from pullback._plan import BORDERS, LATTICES, PROJECTIVE_LATTICES, Lattice, Plan, is_reversed, lattice_of
 from pullback.sampling.call import Call
 from pullback.sampling.known import fill_values
+from pullback.warping.through import coordinates_through
 
 Array = npt.NDArray[np.float64]
 
@@ -33,6 +34,8 @@ Indices = npt.NDArray[np.int64]
 _MOST_POSITIONS = 1024
 # Coordinates in single precision are off by less: what is closer to a whole number is that number.
 _PRECISION = 1e-6
+# Points that are farther away are read from nowhere, and have no footprint.
+_FARTHEST = 1e29
 # How many values are read at once: few enough to stay in the cache, enough to outweigh a call.
 _VALUES_A_PASS = 2**16
 
@@ -229,9 +232,9 @@ def varyingly(call: Call, transform: Any, frame: str) -> Call:
     lattice, backend = call.lattice, call.backend
     transform, coordinates = backend.own_transform(transform, call.image), call.geometry
     if lattice.kind != LATTICES["given"]:
-        coordinates = transform.coordinates(lattice.shape, frame)
-        coordinates = backend.as_geometry(coordinates if transform.batch_shape else coordinates[None])
+        coordinates = coordinates_through(backend, transform, lattice.shape, frame)
     points = np.asarray(detached(coordinates, call.function + NEEDS, INSTEAD), np.float64)
+    points = np.where(np.abs(points) < _FARTHEST, points, np.nan)
     turned, scale = is_reversed(frame), np.asarray(lattice.frame_in.scale)
     points = scale * (points[..., ::-1] if turned else points)
     if lattice.kind in PROJECTIVE_LATTICES:
@@ -245,8 +248,8 @@ def varyingly(call: Call, transform: Any, frame: str) -> Call:
     )
     if not any(len(of_map.pixel) for of_map in footprints):
         return call
-    frames = frames_of(frame, LATTICES["given"], tuple(call.image.shape[2:]), lattice.shape)
-    given = Lattice(LATTICES["given"], lattice.shape, *frames, turned, frame)
+    sides, is_exact = tuple(call.image.shape[2:]), not lattice.whole
+    given = lattice_of(LATTICES["given"], lattice.shape, frame, sides, is_computed=True, is_exact=is_exact)
     parts = {field.name: getattr(call, field.name) for field in fields(call)}
     parts |= {"geometry": coordinates, "recipe": replace(call.recipe, lattice=given)}
     return VaryinglyAntialiased(**parts, footprints=footprints)

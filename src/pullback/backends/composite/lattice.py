@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pullback._cache import cached
-from pullback._plan import LATTICES, PROJECTIVE_LATTICES, Lattice
-from pullback.backends.composite.splines import control_weights
+from pullback._plan import HORIZON_ROUNDINGS, LATTICES, PROJECTIVE_LATTICES, Lattice
+from pullback.backends.composite.splines import control_support, control_weights
 
 
 def in_axis_order(points: Tensor, lattice: Lattice) -> Tensor:
@@ -30,8 +30,41 @@ def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tenso
     """Return the index coordinates of the points of the lattice in one row, ``(M, P, d)``.
 
     Those of projective maps are in double precision, where there is any, for quotients lose digits near the horizon;
-    infinite where nothing is seen.
+    infinite where nothing is seen, and where a parameter that is not finite is read.
     """
+    x = _coordinates(geometry, lattice, dtype)
+    if lattice.kind == LATTICES["given"]:
+        return x
+    return torch.where(is_unknown(geometry, lattice)[..., None], math.inf, x)
+
+
+def is_unknown(geometry: Tensor, lattice: Lattice) -> Tensor:
+    """Return which points depend on parameters that are not finite, ``(M, P)``, or for matrices ``(M, 1)``."""
+    if lattice.kind == LATTICES["free-form"]:
+        reads = (~geometry.isfinite()).any(-1).float()
+        for axis, n in enumerate(lattice.shape, start=1):
+            reads = _contracted(reads, axis, _control_support(reads.shape[axis], n, reads.dtype, reads.device).mT)
+        return reads.flatten(1) > 0
+    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
+        return (~geometry.isfinite()).any(-1).flatten(1)
+    return (~geometry.isfinite()).flatten(1).any(1, keepdim=True)
+
+
+def lost(geometry: Tensor, lattice: Lattice) -> Tensor:
+    """Return NaN at the points that :func:`is_unknown` finds, with derivatives of NaN in their parameters; 0 elsewhere.
+
+    ``(M, 1, P)``, or for matrices ``(M, 1, 1)``. In a spline the derivatives are those of the whole batch entry.
+    """
+    unknown = is_unknown(geometry, lattice)
+    if lattice.kind in (LATTICES["given"], LATTICES["displacement"]):
+        parameters = geometry.reshape(*unknown.shape, geometry.shape[-1])
+        return (parameters * torch.where(unknown, math.nan, 0.0)[..., None].to(geometry.dtype)).sum(-1)[:, None]
+    parameters = geometry.flatten(1)
+    factor = torch.where(unknown.any(1, keepdim=True), math.nan, 0.0).to(geometry.dtype)
+    return torch.where(unknown, (parameters * factor).sum(1, keepdim=True), 0)[:, None]
+
+
+def _coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tensor:
     geometry = geometry.to(_precise(dtype, geometry, lattice))
     if lattice.kind == LATTICES["affine"]:
         return _rows_at(_folded(geometry, lattice), lattice)
@@ -39,6 +72,8 @@ def coordinates(geometry: Tensor, lattice: Lattice, dtype: torch.dtype) -> Tenso
         values = _rows_at(_folded(geometry, lattice), lattice)
         is_seen = _is_seen(values, geometry, lattice)
         return torch.where(is_seen, values[..., :-1] / torch.where(is_seen, values[..., -1:], 1), math.inf)
+    if lattice.kind == LATTICES["free-form"]:  # whose other points do not read what is not finite
+        geometry = torch.where(geometry.isfinite(), geometry, 0)
     offset = geometry.new_tensor(lattice.frame_in.offset)
     points = _vectors(geometry, lattice)
     if lattice.kind == LATTICES["given"]:
@@ -77,9 +112,11 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     if lattice.kind != LATTICES["free-form"]:
         return on_points.reshape(geometry.shape)
     on_points = on_points.reshape(len(grad), *lattice.shape, grad.shape[-1])
+    unknown, on_points = on_points.isnan().to(grad.dtype), torch.where(on_points.isnan(), 0, on_points)
     for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
         on_points = _contracted(on_points, axis, _control_weights(controls, n, grad.dtype, grad.device))
-    return on_points
+        unknown = _contracted(unknown, axis, _control_support(controls, n, grad.dtype, grad.device))
+    return torch.where(unknown > 0, math.nan, on_points)
 
 
 def geometry_second(
@@ -137,8 +174,13 @@ def _precise(dtype: torch.dtype, geometry: Tensor, lattice: Lattice) -> torch.dt
 def _is_seen(values: Tensor, matrix: Tensor, lattice: Lattice) -> Tensor:
     """Return at which points a projective map sees something, ``(..., P, 1)``, from the rows of the matrix there."""
     denominator = values[..., -1:]
+    if lattice.whole:
+        last = _folded(matrix, lattice)[..., -1, :]
+        most = (last[..., :-1].abs() * last.new_tensor(lattice.shape)).sum(-1) + last[..., -1].abs()
+        near = HORIZON_ROUNDINGS * most[..., None, None]
+        denominator = torch.where(denominator.abs() <= near, 0, denominator)
     if lattice.kind != LATTICES["one-sided"]:
-        return denominator != 0
+        return (denominator > 0) | (denominator < 0)
     origin = matrix[..., None, -1:, -1]
     return (denominator > 0) & (origin > 0) | (denominator < 0) & (origin < 0)
 
@@ -221,3 +263,9 @@ def _contracted(values: Tensor, axis: int, matrix: Tensor) -> Tensor:
 @torch.inference_mode(False)
 def _control_weights(controls: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.from_numpy(control_weights(controls, n)).to(device, dtype)
+
+
+@cached
+@torch.inference_mode(False)
+def _control_support(controls: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.from_numpy(control_support(controls, n)).to(device, dtype)

@@ -37,7 +37,9 @@ from pullback.backends.composite.lattice import (
     geometry_second,
     geometry_vjp,
     in_axis_order,
+    is_unknown,
     lattice_features,
+    lost,
     on_rows,
 )
 from pullback.backends.composite.splines import spline_matrix
@@ -77,7 +79,25 @@ def _neighbourhoods(
 ) -> Neighbourhoods:
     real = _REALS[sum_dtype(image_dtype)]
     x = coordinates(geometry, lattice, torch.promote_types(real, geometry.dtype))[:, None]
-    return neighbourhoods(x, in_shape, plan, real, derivatives)
+    near = lattice.near if real == geometry.dtype == torch.float64 else lattice.near_in_single
+    return neighbourhoods(x, in_shape, plan, real, derivatives, near)
+
+
+def _with_lost(values: Tensor, geometry: Tensor, lattice: Lattice) -> Tensor:
+    """Return values, ``(B, C, P)``, that are NaN where parameters are not finite, in their derivatives as well."""
+    if not lattice.is_computed or not values.is_floating_point():
+        return values
+    mark = lost(geometry, lattice).to(values.dtype)
+    return torch.where(mark.isnan(), mark, values)
+
+
+def _with_unknown(on_points: Tensor, geometry: Tensor, lattice: Lattice) -> Tensor:
+    """Return vectors at points, ``(..., P, d)``, that are NaN where parameters are not finite."""
+    if not lattice.is_computed:
+        return on_points
+    unknown = is_unknown(geometry, lattice)
+    unknown = unknown.reshape(len(unknown), *(1,) * (on_points.ndim - 3), unknown.shape[1], 1)
+    return torch.where(unknown, math.nan, on_points)
 
 
 def _orders(plan: Plan, *axes: int) -> Orders:
@@ -139,6 +159,8 @@ def pull(
 ) -> Tensor:
     """Return the values of `image` at the points of the lattice, ``(B, C, *lattice)``. Labels carry no gradients."""
     if dtype is not None and dtype != image.dtype:
+        if not (dtype.is_floating_point or dtype.is_complex):  # integers have no NaN
+            lattice = replace(lattice, is_computed=False)
         sums = sum_dtype(image.dtype)
         if dtype in (torch.float64, torch.complex128):
             sums = torch.promote_types(sums, torch.float64)
@@ -152,6 +174,8 @@ def pull(
     near = _neighbourhoods(image.dtype, geometry, lattice, plan, image.shape[2:])
     fill = _fill_values(samples, plan)
     values = torch.where(near.readable, _weighted_sum(samples, near, fill, _orders(plan)), fill)
+    if image.is_floating_point():
+        values = _with_lost(values, geometry, lattice)
     return cast(values.reshape(*values.shape[:2], *lattice.shape), image.dtype)
 
 
@@ -174,7 +198,8 @@ def _chosen(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Te
         # Sums that differ by rounding alone are equal.
         wins = (vote > 0) & ((votes > most + 1e-12) | ((votes > most - 1e-12) & (sample < winner)))
         winner, most = torch.where(wins, sample, winner), torch.where(wins, votes, most)
-    values = torch.where(near.readable, winner, fill).reshape(*shape[:2], *lattice.shape)
+    values = _with_lost(torch.where(near.readable, winner, fill), geometry, lattice)
+    values = values.reshape(*shape[:2], *lattice.shape)
     if image.dtype == torch.uint64:
         return (values ^ _TOP_BIT).view(torch.uint64)
     return values.to(image.dtype)
@@ -210,6 +235,7 @@ def gradient(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> T
     readable, slopes = _slopes(image, geometry, lattice, plan)
     slopes = slopes * slopes.new_tensor(lattice.frame_in.scale)
     slopes = in_axis_order(torch.where(readable[..., None], slopes, 0), lattice)
+    slopes = _with_unknown(slopes, geometry, lattice)
     return slopes.reshape(*slopes.shape[:2], *lattice.shape, plan.ndim)
 
 
@@ -271,7 +297,7 @@ def _geometry_vjp(image: Tensor, geometry: Tensor, grad: Tensor, lattice: Lattic
     readable, slopes = _slopes(image, geometry, lattice, plan)
     grad = grad.reshape(*grad.shape[:2], math.prod(lattice.shape))
     grad_point = torch.where(readable[..., None], grad[..., None] * slopes, 0).sum(1)
-    return geometry_vjp(geometry, _shared(grad_point, geometry), lattice)
+    return geometry_vjp(geometry, _with_unknown(_shared(grad_point, geometry), geometry, lattice), lattice)
 
 
 def jvp(
@@ -298,7 +324,8 @@ def jvp(
         fill, motion = _fill_values(samples, plan), _motion(near, geometry, geometry_dot, lattice)
         for axis in range(plan.ndim):
             moved = moved + motion[..., axis] * _weighted_sum(samples, near, fill, _orders(plan, axis))
-    return torch.where(near.readable, moved, 0).reshape(*moved.shape[:2], *lattice.shape)
+    moved = _with_lost(torch.where(near.readable, moved, 0), geometry, lattice)
+    return moved.reshape(*moved.shape[:2], *lattice.shape)
 
 
 def second(
@@ -330,7 +357,8 @@ def second(
         grad_image = _scattered(near, rows, batch, tuple(image.shape)) if rows else row.new_zeros(image.shape)
     if need_geometry:
         on_points, on_motion = _second_on_points(image, near, image_dot, motion, row, plan)
-        on_points, on_motion = (_shared(on, geometry) for on in (on_points, on_motion))
+        on_points = _with_unknown(_shared(on_points, geometry), geometry, lattice)
+        on_motion = _shared(on_motion, geometry)
         grad_geometry = geometry_second(geometry, geometry_dot, on_points, on_motion, lattice).to(geometry.dtype)
     return grad_image, grad_geometry
 
@@ -467,6 +495,8 @@ def normal(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, target
     readable, slopes = _slopes(samples, geometry, lattice, plan)
     slopes = on_rows(geometry.to(torch.float64)[:, None], torch.where(readable[..., None], slopes, 0), lattice)
     slopes = torch.where(root[..., None] > 0, root[..., None] * slopes, 0)
+    slopes = _with_unknown(slopes, geometry, lattice)
+    residual = _with_unknown(residual[..., None], geometry, lattice)[..., 0]
     features = lattice_features(lattice, slopes)
     upper_rows = torch.triu_indices(slopes.shape[-1], slopes.shape[-1], device=image.device)
     upper_features = torch.triu_indices(features.shape[-1], features.shape[-1], device=image.device)

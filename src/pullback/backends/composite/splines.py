@@ -38,6 +38,13 @@ def control_weights(controls: int, n: int) -> Array:
     return matrix
 
 
+def control_support(controls: int, n: int) -> Array:
+    """Return 1 for the coefficients that a pixel reads, ``(n, controls)``: those of the cell that it lies in."""
+    cell = np.minimum(np.floor((np.arange(n) + 0.5) * (controls - 3) / n + 1), controls - 3)
+    step = np.arange(controls) - cell[:, None]
+    return ((step >= -1) & (step <= 2)).astype(np.float64)
+
+
 def _bspline(order: int, fraction: float | Array) -> list[float | Array]:
     (kernel,) = (kernel for kernel in KERNELS.values() if kernel.spline == order)
     return [weight for (weight,) in kernel.weights(fraction, 0.0)]

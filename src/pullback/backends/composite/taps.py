@@ -11,9 +11,11 @@ from torch import Tensor
 
 from pullback._borders import RULES
 from pullback._kernels import KERNELS, Jet, Kernel
-from pullback._plan import Plan
+from pullback._plan import INTERPOLATIONS, Plan
 
 _VOID_INDEX = 2**30
+# Interpolations whose values jump where the nearest sample, or the winner of a vote, is another one.
+_CHOICES = (INTERPOLATIONS["nearest"], INTERPOLATIONS["label"])
 # How often the weights on each axis are differentiated: (0, 1) is the slope along the second of two axes.
 Orders = tuple[int, ...]
 
@@ -52,12 +54,14 @@ class _AxisTap(NamedTuple):
 
 
 def neighbourhoods(
-    x: Tensor, in_shape: Sequence[int], plan: Plan, dtype: torch.dtype, derivatives: int
+    x: Tensor, in_shape: Sequence[int], plan: Plan, dtype: torch.dtype, derivatives: int, near: float
 ) -> Neighbourhoods:
     """Return the taps of points at index coordinates `x`, ``(M, 1, P, d)``.
 
-    Weights are in `dtype`, with as many derivatives along each axis as are wanted.
+    Weights are in `dtype`, with as many derivatives along each axis as are wanted. Points that lie within `near` of the
+    edge of a crop, or of a tie, lie on it.
     """
+    x = _rounded(x, in_shape, plan, near) if near else x
     readable = is_readable(x.detach(), in_shape, plan.crop)
     axes, kept = [], []
     for axis, n in enumerate(in_shape):
@@ -72,6 +76,24 @@ def neighbourhoods(
         axes.append(taps)
     joined = [_join(one_an_axis, in_shape) for one_an_axis in itertools.product(*axes)]
     return Neighbourhoods(readable, joined, tuple(kept))
+
+
+def _rounded(x: Tensor, in_shape: Sequence[int], plan: Plan, near: float) -> Tensor:
+    """Return coordinates with those near the edge of a crop, or near a tie, moved onto it."""
+    if not plan.crop and not set(plan.interpolation) & set(_CHOICES):
+        return x
+    axes = []
+    for along, n, interpolation in zip(x.unbind(-1), in_shape, plan.interpolation, strict=True):
+        at = along.detach()
+        if plan.crop:
+            at = torch.where(at.abs() <= near, at.clamp(min=0), at)
+            at = torch.where((at - (n - 1)).abs() <= near, at.clamp(max=n - 1), at)
+        if interpolation in _CHOICES:
+            tie = at.floor() + 0.5
+            at = torch.where((at - tie).abs() <= near, tie, at)
+        # Derivatives pass through, and infinities stay what they are.
+        axes.append(along + torch.where(at == along.detach(), 0, at - along.detach()))
+    return torch.stack(axes, -1)
 
 
 def _on_axis(

@@ -11,7 +11,7 @@ from pullback._dtypes import DTYPES, row_of
 from pullback._plan import Frame, Lattice, Plan, Sizing
 from pullback.backends import composite
 from pullback.backends._protocol import Execution
-from pullback.backends._request import native_execution
+from pullback.backends._request import native_execution, saw_lost
 from pullback.backends.composite import cast as cast
 from pullback.backends.composite import sum_dtype as sum_dtype
 from pullback.backends.torch import calculus, operators
@@ -140,6 +140,11 @@ def normal(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan, target
     """Return the moments of the residual between values and `target`, (batch, record), without a graph."""
     record: Tensor = operators.normal(image, geometry, lattice.shape, code_of(lattice, plan), target)
     return record
+
+
+def saw_unknown() -> bool:
+    """Tell whether a pull of this thread has met parameters that are not finite, since this was asked last."""
+    return saw_lost()
 
 
 def execution(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) -> Execution:

@@ -20,9 +20,10 @@ from pullback.backends._request import Requests, requests_of
 def code_of(lattice: Lattice, plan: Plan) -> str:
     """Return the code of a call."""
     numbers = (lattice.frame_in.scale, lattice.frame_in.offset, lattice.frame_out.scale, lattice.frame_out.offset)
-    is_open = lattice.frame is not None and not _is_known(lattice.shape, numbers)
+    is_open = lattice.frame is not None and not _is_known(lattice.shape + lattice.whole, numbers)
     shape, frames = (None, lattice.frame) if is_open else (lattice.shape, numbers)
-    return _written(lattice.kind, lattice.reversed, shape, frames, plan)
+    whole = None if is_open and lattice.whole else lattice.whole
+    return _written((lattice.kind, lattice.reversed, lattice.is_computed), shape, frames, whole, plan)
 
 
 def _is_known(shape: tuple[int, ...], numbers: tuple[tuple[float, ...], ...]) -> bool:
@@ -30,17 +31,17 @@ def _is_known(shape: tuple[int, ...], numbers: tuple[tuple[float, ...], ...]) ->
     return not is_tracing() and all(type(n) is int for n in shape) and all(type(x) is float for x in sum(numbers, ()))
 
 
-def _written(kind: int, is_reversed: bool, shape: Any, frames: Any, plan: Plan) -> str:
+def _written(rules: tuple[int, bool, bool], shape: Any, frames: Any, whole: Any, plan: Plan) -> str:
     fill = tuple(map(str, plan.fill))  # nan and inf are no literals
     reads = (plan.interpolation, plan.border, plan.crop, fill, plan.parameter, plan.prefilter)
-    return repr((kind, is_reversed, shape, frames, reads))
+    return repr((rules, shape, frames, whole, reads))
 
 
 @cached
-def _parsed(code: str) -> tuple[int, bool, Any, Any, Plan]:
-    kind, is_reversed, shape, frames, (interpolation, border, crop, fill, parameter, prefilter) = _literals(code)
+def _parsed(code: str) -> tuple[tuple[int, bool, bool], Any, Any, Any, Plan]:
+    rules, shape, frames, whole, (interpolation, border, crop, fill, parameter, prefilter) = _literals(code)
     plan = Plan(interpolation, border, crop, tuple([_number(text) for text in fill]), parameter, prefilter)
-    return kind, is_reversed, shape, frames, plan
+    return rules, shape, frames, whole, plan
 
 
 # torch.compile can trace neither of these. It takes nothing but tuples, numbers and strings for constants.
@@ -62,26 +63,29 @@ def plan_of(code: str) -> Plan:
 
 def call_of(shape: Any, code: str, in_shape: Any) -> tuple[Lattice, Plan]:
     """Read back what :func:`code_of` wrote, for an output of `shape` and an image of `in_shape`."""
-    kind, is_reversed, known_shape, frames, plan = _parsed(code)
+    (kind, is_reversed, is_computed), known_shape, frames, whole, plan = _parsed(code)
+    whole = tuple(in_shape) if whole is None else whole
     if known_shape is None:
         shape = tuple(shape)
-        return Lattice(kind, shape, *frames_of(frames, kind, tuple(in_shape), shape), is_reversed, frames), plan
+        both = frames_of(frames, kind, tuple(in_shape), shape)
+        return Lattice(kind, shape, *both, is_reversed, frames, is_computed, whole), plan
     scale_in, offset_in, scale_out, offset_out = frames
-    return Lattice(kind, known_shape, Frame(scale_in, offset_in), Frame(scale_out, offset_out), is_reversed), plan
+    both = Frame(scale_in, offset_in), Frame(scale_out, offset_out)
+    return Lattice(kind, known_shape, *both, is_reversed, None, is_computed, whole), plan
 
 
 @cached
 def without_fill(code: str) -> str:
     """Return the code with a fill of 0: that of the linear part of a call."""
-    kind, is_reversed, shape, frames, plan = _parsed(code)
-    return _written(kind, is_reversed, shape, frames, replace(plan, fill=(0.0,)))
+    rules, shape, frames, whole, plan = _parsed(code)
+    return _written(rules, shape, frames, whole, replace(plan, fill=(0.0,)))
 
 
 @cached
 def with_each_fill(code: str) -> tuple[str, ...]:
     """Return the codes of channels that have a fill each; the one code where all have the same."""
-    kind, is_reversed, shape, frames, plan = _parsed(code)
-    return tuple(_written(kind, is_reversed, shape, frames, replace(plan, fill=(fill,))) for fill in plan.fill)
+    rules, shape, frames, whole, plan = _parsed(code)
+    return tuple(_written(rules, shape, frames, whole, replace(plan, fill=(fill,))) for fill in plan.fill)
 
 
 def code_of_sizing(sizing: Sizing) -> str:
@@ -111,7 +115,7 @@ def requests_for(shape: Any, code: str, image: Any) -> Requests:
 
 @cached
 def _requests(code: str) -> Requests | None:
-    return None if _parsed(code)[2] is None else _requests_of(None, code, None)
+    return None if _parsed(code)[1] is None else _requests_of(None, code, None)
 
 
 @cached

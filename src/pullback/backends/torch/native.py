@@ -18,7 +18,7 @@ import pullback._native as _native
 import pullback.backends.numpy as arrays
 from pullback._plan import BORDERS, INTERPOLATIONS
 from pullback.backends import composite
-from pullback.backends._request import Requests, finite_fill, merges
+from pullback.backends._request import Requests, finite_fill, merges, saw
 from pullback.backends.composite import sum_dtype
 from pullback.backends.sizes import Verbs, resized, transposed_resized
 from pullback.backends.torch.codes import plan_of, requests_for, sizing_of
@@ -106,7 +106,7 @@ def pull(image: Tensor, geometry: Tensor, shape: Any, code: str, dtype: torch.dt
 
 def _pull(requests: Requests, image: Tensor, geometry: Tensor, values: Tensor) -> None:
     request, points, target = _arranged(requests, geometry, values)
-    _native.pull(request, described(image), described(points), described(target))
+    saw(_native.pull(request, described(image), described(points), described(target)))
     if requests.must_reshape and target.data_ptr() != values.data_ptr():  # no view has three axes of the lattice
         values.copy_(target.reshape(values.shape))
 

@@ -5,6 +5,9 @@ A warp becomes ``GridSample`` where that means the same, and the gathers and pro
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +15,7 @@ from torch import Tensor
 from pullback._cache import constant_in_graphs
 from pullback._plan import BORDERS, INTERPOLATIONS, Lattice, Plan
 from pullback.backends import composite
-from pullback.backends.composite.lattice import coordinates
+from pullback.backends.composite.lattice import coordinates, is_unknown
 from pullback.backends.composite.taps import is_readable
 
 # Of grid_sample, by border: the padding mode, and whether the outermost samples or the edges of their pixels are at -1
@@ -49,8 +52,10 @@ def exported_pull(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan,
         raise TypeError("onnx: interpolation='label' cannot be exported; choose 'nearest'")
     if _is_grid_sample(image, lattice, plan, dtype):
         return _grid_sample(image, geometry, lattice, plan)
-    wide = image if image.is_floating_point() else image.to(torch.float32)
-    return composite.cast(composite.pull(wide, geometry, lattice, plan), dtype)
+    if not image.is_floating_point():
+        wide = replace(lattice, is_computed=lattice.is_computed and dtype.is_floating_point)
+        return composite.cast(composite.pull(image.to(torch.float32), geometry, wide, plan), dtype)
+    return composite.pull(image, geometry, lattice, plan, dtype)
 
 
 def _is_grid_sample(image: Tensor, lattice: Lattice, plan: Plan, dtype: torch.dtype) -> bool:
@@ -78,4 +83,8 @@ def _grid_sample(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) 
     mode = "bilinear" if plan.interpolation[0] == INTERPOLATIONS["linear"] else "bicubic"
     image, grid = image.expand(batch, -1, -1, -1), grid.expand(batch, -1, -1, -1)
     values = F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=at_centers)
-    return torch.where(readable[:, None], values, image.new_tensor(plan.fill)[:, None, None])
+    values = torch.where(readable[:, None], values, image.new_tensor(plan.fill)[:, None, None])
+    if not lattice.is_computed:
+        return values
+    unknown = is_unknown(geometry, lattice).reshape(-1, 1, *((1, 1) if geometry.ndim == 3 else lattice.shape))
+    return torch.where(unknown, math.nan, values)

@@ -11,7 +11,7 @@ from pullback.backends.numpy import cast
 from pullback.compat.cv2.arguments import Array, Taps
 from pullback.sampling import sample
 from pullback.transforms import Affine
-from pullback.warping import warp
+from pullback.warping.images import warp_exactly
 
 # So many points at a time have coordinates in memory, where these must be computed.
 _BLOCK = 1 << 17
@@ -25,7 +25,7 @@ def through(matrix: Array, shape: tuple[int, int]) -> Reader:
 
     def read(image: Array, out: Array, taps: Taps, added: float) -> None:
         in_axis_order = matrix[::-1, [1, 0, 2]] + [0, 0, added]
-        warp(image, Affine(in_axis_order), shape, out=out, **taps.of(image))
+        warp_exactly(image, Affine(in_axis_order), shape, out=out, **taps.of(image))
 
     return read
 

@@ -19,7 +19,7 @@ from pullback.backends.numpy import filter_axes, sum_dtype
 from pullback.compat.scipy.arguments import MODES, Array, fill_of, mode_of
 from pullback.sampling import sample
 from pullback.transforms import Affine
-from pullback.warping import warp
+from pullback.warping.images import warp_exactly
 
 # A part of the output: a slice of each axis.
 Block = tuple[slice, ...]
@@ -116,7 +116,7 @@ class Reader:
         def read(block: Block, **target: Any) -> Array:
             start, shape = [part.start for part in block], tuple(part.stop - part.start for part in block)
             affine = Affine(np.column_stack([matrix, matrix @ start + offset + self.padding]))
-            return warp(self.image, affine, shape, **self._options(), **target)  # type: ignore[no-any-return]
+            return warp_exactly(self.image, affine, shape, **self._options(), **target)  # type: ignore[no-any-return]
 
         shape = self._lattice(output)
         whole = tuple(slice(0, side) for side in shape)
