@@ -153,6 +153,11 @@ class LatticeField(OnLattice):
         ValueError
             If `shape` or `frame` is wrong.
 
+        Raises
+        ------
+        TypeError
+            If the values are not known, as inside a graph.
+
         Warns
         -----
         RuntimeWarning

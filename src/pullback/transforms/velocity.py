@@ -369,6 +369,11 @@ class Velocity(OnLattice):
             As of :meth:`pullback.Displacement.folds`. Above zero only where the velocity changes by so much from one
             sample to the next that `steps` squarings of linear pieces do not follow it.
 
+        Raises
+        ------
+        TypeError
+            If the values are not known, as inside a graph.
+
         Warns
         -----
         RuntimeWarning
