@@ -124,7 +124,7 @@ def test_what_is_cut_off_is_refused_by_name(tmp_path, name, part, recwarn):
     assert not recwarn.list
 
 
-def test_what_libtiff_says_by_itself_is_not_heard(tmp_path, capfd):
+def test_what_decoders_say_by_themselves_is_not_heard(tmp_path, capfd):
     path = tmp_path / "a.tif"
     noise = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
     Image.fromarray(noise).save(path, compression="tiff_lzw")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -25,6 +26,10 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", 
 
 # How much red, green and blue add to the brightness that an eye sees (ITU-R BT.601).
 _LUMINANCE = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+# What Pillow logs of a file is either in its error or not worth a word.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class PictureError(_files.FileError):
