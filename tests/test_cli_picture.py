@@ -39,6 +39,13 @@ def test_scale_and_translate(run, tmp_path):
     assert len(ink) == pytest.approx(10.5**2, rel=0.15)
 
 
+def test_a_smaller_picture_is_averaged(run, tmp_path):
+    Image.fromarray(np.tile(np.uint8([0, 200]), (40, 20))).save(tmp_path / "in.png")
+    run("warp", tmp_path / "in.png", tmp_path / "out.png", "--scale", "0.2", "--shape", "8x8")
+    inside = np.asarray(Image.open(tmp_path / "out.png"))[1:-1, 1:-1]
+    assert np.abs(inside.astype(int) - 100).max() < 30
+
+
 @pytest.mark.parametrize(
     ("options", "corner"),
     [

@@ -125,6 +125,19 @@ def test_beyond_a_horizon_there_is_nothing_to_regularize(function):
     assert matrix.grad.isfinite().all()
 
 
+def test_bending_next_to_a_horizon_is_that_of_points_that_are_known():
+    matrix = torch.tensor([[1.0, 0.1, 0.2], [-0.1, 1.2, 0.0], [1.3, 0.4, 1.0]], dtype=torch.float64)
+    transform, shape = pb.Projective(matrix, one_sided=True), (10, 13)
+    at, step = transform.coordinates(shape, "centered"), 1 / 5
+    wanted = sum(
+        torch.diff(torch.diff(at, dim=a), dim=b).div(step**2).square().sum(-1).nan_to_num(0).mean()
+        for a in (0, 1)
+        for b in (0, 1)
+    )
+    assert 0.1 < at.isnan().double().mean() < 0.9
+    torch.testing.assert_close(pb.nn.bending_energy(transform, shape), wanted)
+
+
 @each
 def test_the_transforms_of_several_heads_are_given_one_by_one(function):
     with pytest.raises(TypeError, match="`transform` is a tuple, not a Transform; give one of them"):

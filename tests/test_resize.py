@@ -514,6 +514,13 @@ def test_a_long_axis_takes_little_more_than_its_table(name, n_out):
     assert _cache._memory.bytes < 2**24
 
 
+@pytest.mark.parametrize("border", [None, *BORDERS.values()])
+def test_tables_that_calls_share_cannot_be_changed(border):
+    for code in (AREA, INTERPOLATIONS["nearest"], INTERPOLATIONS["cubic"]):
+        table = axis_table(9, 4, code, -0.5, border, True, False)
+        assert not any(array.flags.writeable for array in table if isinstance(array, np.ndarray))
+
+
 def test_many_sizes_leave_little_behind():
     pb.clear_caches()
     tracemalloc.start()

@@ -278,3 +278,14 @@ def test_gradients_in_weights_of_values(normalize):
     torch.autograd.gradcheck(
         splat, inputs[: 3 if normalize == "softmax" else 2] + ([None] if normalize != "softmax" else [])
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int16, np.uint8, np.bool_])
+def test_importance_of_any_dtype_is_weighed_in_double_precision(dtype):
+    """The exponential of a difference of 20 is nothing in half precision, and unsigned numbers have no differences."""
+    importance = np.array([0, 1, 3, 20]).astype(dtype)
+    values, coords = np.array([1.0, 10.0, 100.0, 1000.0]), np.zeros((4, 1))
+    found = pb.splat(values, coords, (1,), normalize="softmax", importance=importance)
+    wide = importance.astype(float)
+    weight = np.exp(wide - wide.max())
+    np.testing.assert_allclose(found, [weight @ values / weight.sum()], rtol=1e-12)
