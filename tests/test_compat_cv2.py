@@ -519,3 +519,15 @@ def test_byte_orders(dtype):
 def test_masked_arrays_are_refused():
     with pytest.raises(TypeError, match="`src` is a masked array"):
         compat.warpAffine(np.ma.ones((3, 4)), np.eye(2, 3), (4, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_matrices_that_are_not_finite_give_the_border_value(dtype, value):
+    image = np.ones((3, 4), dtype)
+    for place in ((0, 0), (0, 2), (1, 1)):
+        matrix = np.eye(3)
+        matrix[place] = value
+        for flags in (compat.INTER_LINEAR, compat.INTER_NEAREST | compat.WARP_INVERSE_MAP):
+            assert (compat.warpAffine(image, matrix[:2], (4, 3), flags=flags, borderValue=7) == 7).all()
+    assert (compat.warpPerspective(image, np.full((3, 3), value), (4, 3), borderValue=7) == 7).all()

@@ -87,8 +87,9 @@ def inverse_affine(matrix: Array) -> Array:
     determinant = a * e - b * d
     if determinant == 0:
         return np.zeros((2, 3))
-    inverse = np.array([[e, -b], [-d, a]]) / determinant
-    return np.column_stack([inverse, -inverse @ [c, f]])
+    with np.errstate(invalid="ignore"):
+        inverse = np.array([[e, -b], [-d, a]]) / determinant
+        return np.column_stack([inverse, -inverse @ [c, f]])
 
 
 def inverse_projective(matrix: Array) -> Array:

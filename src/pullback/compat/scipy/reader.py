@@ -96,8 +96,8 @@ class Reader:
     def through(self, matrix: Array, offset: Array, output: Array) -> None:
         """Read at ``matrix @ index + offset`` for each index of the output."""
         shape = self._lattice(output)
-        usual = matrix.shape[0] == matrix.shape[1] and np.isfinite(matrix).all() and np.isfinite(offset).all()
-        if usual and self._allows(matrix, offset, shape) and not self._grazes(matrix, offset, shape):
+        square = matrix.shape[0] == matrix.shape[1]
+        if square and self._allows(matrix, offset, shape) and not self._grazes(matrix, offset, shape):
             self._warp(matrix, offset, output)
         else:
             self.at(lambda block: _affine_coordinates(matrix, offset, block), output)
