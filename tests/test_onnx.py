@@ -21,15 +21,16 @@ class Warp(torch.nn.Module):
         return pb.warp(image, self.build(parameters), self.shape, **self.options)
 
 
-def hold(module, *inputs, operator=None, tolerance=1e-5):
+def hold(module, *inputs, operator=None, tolerance=1e-5, opset=20, written=20):
     """Export, run, compare; and look for an operator in the graph."""
     with torch.no_grad():
         wanted = module(*inputs)
-    program = torch.onnx.export(module.eval(), inputs, dynamo=True, opset_version=20, verbose=False)
+    program = torch.onnx.export(module.eval(), inputs, dynamo=True, opset_version=opset, verbose=False)
     model = program.model_proto
     kinds = {node.op_type for node in model.graph.node}
     domains = {node.domain for node in model.graph.node}
     assert domains <= {"", "ai.onnx"}, domains
+    assert [each.version for each in model.opset_import if each.domain in ("", "ai.onnx")] == [written]
     if operator is not None:
         assert ("GridSample" in kinds) == (operator == "GridSample")
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -117,6 +118,36 @@ def test_a_volume():
 def test_a_spatial_transformer():
     localization = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(320, 8))
     hold(pb.nn.SpatialTransformer(localization), torch.rand(4, 1, 16, 20), operator="GridSample")
+
+
+DYNAMIC = {
+    "transformer": pb.nn.SpatialTransformer(pb.nn.ConvLocalization(1), size=(8, 9)),
+    "warp": Warp(lambda _: pb.Affine.rotation(20), frame="centered"),
+    "gathers": Warp(lambda _: pb.Affine.rotation(20), frame="centered", interpolation="cubic", fill=0.5),
+}
+
+
+@pytest.mark.parametrize("name", ["transformer", "warp", pytest.param("gathers", marks=pytest.mark.slow)])
+def test_a_batch_of_another_size(name):
+    images, others = (torch.rand(n, 1, 16, 20, generator=torch.Generator().manual_seed(n)) for n in (4, 7))
+    module, given = DYNAMIC[name].eval(), (torch.zeros(1),) if name != "transformer" else ()
+    batch = {0: torch.export.Dim("n", min=2, max=64)}
+    program = torch.onnx.export(
+        module, (images, *given), dynamo=True, dynamic_shapes=(batch, *({} for _ in given)), verbose=False
+    )
+    model = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    (found,) = session.run(None, {name: value.numpy() for name, value in zip(names, (others, *given), strict=True)})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, module(others, *given).numpy(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opset", [16, 17, 18, 19, 20, 21])
+def test_every_opset(opset):
+    """What is asked for, or, below the 18 that PyTorch's exporter begins with, 18."""
+    hold(Warp(pb.Affine), IMAGE, MATRIX, operator="GridSample", opset=opset, written=max(opset, 18))
 
 
 @pytest.mark.parametrize(

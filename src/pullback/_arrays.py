@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pullback._cache import is_tracing
+from pullback._cache import is_in_dynamo
 from pullback._plan import MAX_NDIM
 
 # A NumPy array or a torch tensor: the two share the operations used here, but no type that says so.
@@ -35,12 +35,12 @@ def is_masked(value: object) -> bool:
 
 def has_values(array: Array) -> bool:
     """Say whether there is something to read in an array now: not in tensors that are traced or mapped."""
-    if is_tracing() or not is_tensor(array):
-        return not is_tracing()
+    if is_in_dynamo() or not is_tensor(array):
+        return not is_in_dynamo()
     torch, plain = sys.modules["torch"], _innermost(array)
     is_plain = type(plain) in (torch.Tensor, torch.nn.Parameter) and not plain.is_meta
     wraps = torch._C._functorch.is_functorch_wrapped_tensor
-    return is_plain and not (wraps(plain) or torch.compiler.is_exporting() or _is_proxied(plain))
+    return is_plain and not (wraps(plain) or _is_proxied(plain))
 
 
 def _innermost(tensor: Array) -> Array:
@@ -171,7 +171,7 @@ def written(values: Array) -> str:
 
 
 def _as_real_array(function: str, name: str, value: Array) -> Array:
-    if is_tracing():  # torch.compile knows little of NumPy
+    if is_in_dynamo():  # which knows little of NumPy
         torch = sys.modules["torch"]
         return torch.as_tensor(value, dtype=torch.float64)
     if type(value) is np.ndarray and value.dtype is _FLOAT64:
@@ -194,7 +194,7 @@ def _as_tensor(function: str, name: str, value: Array, dtype: Any, device: Any) 
         isinstance(value, tuple) and all(isinstance(part, float | int) for part in value)
     )
     number = value if is_plain else _as_real_array(function, name, value)
-    if is_tracing() and not is_plain:
+    if is_in_dynamo() and not is_plain:
         return number.to(device, dtype)
     return torch.tensor(number, dtype=dtype, device=device)
 

@@ -28,9 +28,15 @@ _MISSING = object()
 
 
 def is_tracing() -> bool:
-    """Whether `torch.compile` is tracing the caller."""
+    """Whether `torch.compile` or `torch.export` is tracing the caller."""
     torch = sys.modules.get("torch")
     return torch is not None and bool(torch.compiler.is_compiling())
+
+
+def is_in_dynamo() -> bool:
+    """Whether `torch.compile`, or a strict `torch.export`, reads the caller's Python: NumPy does not run then."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.compiler.is_dynamo_compiling())
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,7 +60,7 @@ def untraced(needs: str) -> Callable[[F], F]:
             compiler = sys.modules.get("torch._dynamo")
             if compiler is None:
                 return function(*args, **kwargs)
-            if is_tracing():
+            if is_in_dynamo():
                 compiler.graph_break(msg=needs)
             return compiler.disable(function)(*args, **kwargs)
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pullback._cache import is_tracing
+from pullback._cache import is_in_dynamo
 from pullback._plan import constant
 from pullback.transforms import (
     Affine,
@@ -138,7 +138,7 @@ def thin_plate_spline(control: int = 4) -> Family:
         points = torch.as_tensor(_control_points(control, shape), dtype=raw.dtype, device=raw.device)
         displaced = _displaced(raw, limit).reshape(-1, control ** len(shape), len(shape))
         if shape not in splines:
-            if is_tracing():
+            if is_in_dynamo():
                 return ThinPlateSpline(points, points + displaced)
             splines[shape] = ThinPlateSpline.identity(_control_points(control, shape))
         return splines[shape].with_parameters(points + displaced)
@@ -285,7 +285,7 @@ def _affine_matrix(raw: Tensor, d: int, limit: Limit) -> Tensor:
 
 def _upper(values: Tensor, d: int) -> Tensor:
     """Return matrices, (N, d, d), with `values`, (N, d (d - 1) / 2), above the diagonal and zeros elsewhere."""
-    nothing = torch.zeros_like(values[:, :1]) if values.shape[1] else values.new_zeros(len(values), 1)
+    nothing = torch.zeros_like(values[:, :1]) if values.shape[1] else values.new_zeros(values.shape[0], 1)
     entries, taken = [], 0
     for row in range(d):
         for column in range(d):

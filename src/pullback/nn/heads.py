@@ -88,9 +88,15 @@ class TransformHead(nn.Module):
         tuple of Transform
             One batch a head, in the frame "centered".
         """
-        with torch.autocast(features.device.type, enabled=False):
-            raw = self.linear(features.flatten(1))
-            return tuple(self.family.build(part, tuple(shape), self.limit) for part in raw.chunk(self.heads, 1))
+        kind = features.device.type
+        if not torch.amp.is_autocast_available(kind):
+            return self._built(features, tuple(shape))
+        with torch.autocast(kind, enabled=False):
+            return self._built(features, tuple(shape))
+
+    def _built(self, features: Tensor, shape: tuple[int, ...]) -> tuple[Transform, ...]:
+        raw = self.linear(features.flatten(1))
+        return tuple(self.family.build(part, shape, self.limit) for part in raw.chunk(self.heads, 1))
 
     def extra_repr(self) -> str:
         """Return what the module's repr says of it.

@@ -173,7 +173,7 @@ class Displacement(LatticeField):
         value = self._inverted(tolerance, max_iterations, frame)
         return Displacement._holding(self._attached(value, frame) if is_tensor(value) else value)
 
-    @untraced(f"Displacement.inverse iterates until values are right; {_INSTEAD}")
+    @untraced(f"Displacement.inverse needs the values of the field; {_INSTEAD}")
     def _inverted(self, tolerance: float, max_iterations: int, frame: str) -> Array:
         check_values(self.parameters, "Displacement.inverse", _INSTEAD)
         field = self.parameters.detach().double() if is_tensor(self.parameters) else self.parameters

@@ -129,7 +129,7 @@ class LatticeField(OnLattice):
         grad_read = grad_read[..., ::-1] if is_reversed(frame) else grad_read
         return (unspread(grad, grad_read.shape) + grad_read).reshape(points.shape), grad_field
 
-    @untraced(f"folds counts what values say; {IN_A_GRAPH}")
+    @untraced(f"folds needs the values of the field; {IN_A_GRAPH}")
     def folds(self, shape: Sequence[int] | None = None, frame: str = "index", *, warn: bool = False) -> Any:
         """Count the pixels of an output at which the map turns its surroundings inside out.
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from pullback._arrays import detached
+from pullback._arrays import check_values, detached
 from pullback._cache import untraced
 
 # From source, target and weight as NumPy arrays to the parameters that fit them.
@@ -30,7 +30,7 @@ class Fit(torch.autograd.Function):
     @staticmethod
     def forward(solve: Solve, misfit: Misfit, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Solve for the parameters."""
-        pairs = [detached(each, "fit") for each in (source, target, weight)]
+        pairs = [detached(each, "fit", "fit outside of them") for each in (source, target, weight)]
         return torch.from_numpy(solve(*pairs)).to(source.device)
 
     @staticmethod
@@ -109,6 +109,9 @@ def _slope_along(misfit: Misfit, parameters: Tensor, direction: Tensor, pairs: l
 @untraced("a fit needs the values of points; fit outside of what torch.compile traces")
 def fitted(solve: Solve, misfit: Misfit, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Return parameters, (B, ...), with their derivatives, on the device and in the dtype of `source`."""
+    for each in (source, target, weight):
+        if each.is_meta:
+            check_values(each, "fit", "fit outside of them")
     pairs = (each.cpu().double() for each in (source, target, weight))
     parameters: Tensor = _apply(solve, misfit, *pairs).to(source)
     return parameters

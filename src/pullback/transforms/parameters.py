@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pullback._arrays import Array, detached, is_tensor
-from pullback._cache import is_tracing
+from pullback._cache import is_in_dynamo
 
 if TYPE_CHECKING:
     from typing import Self
@@ -33,7 +33,7 @@ class Parametrised(ABC):
 
     def _hold(self, parameters: Array) -> None:
         if not is_tensor(parameters):
-            if is_tracing():
+            if is_in_dynamo():
                 parameters = sys.modules["torch"].as_tensor(parameters)
             else:
                 parameters.setflags(write=False)

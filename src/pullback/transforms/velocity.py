@@ -354,7 +354,7 @@ class Velocity(OnLattice):
         """
         return self.with_parameters(-self.parameters)
 
-    @untraced(f"folds counts what values say; {IN_A_GRAPH}")
+    @untraced(f"folds needs the values of the field; {IN_A_GRAPH}")
     def folds(self, *, warn: bool = False) -> Any:
         """Count the samples of the lattice at which the map turns its surroundings inside out.
 

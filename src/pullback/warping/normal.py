@@ -59,7 +59,7 @@ class NormalEquations(NamedTuple):
     cost: Any
 
 
-@untraced("normal_equations is computed in NumPy; call it outside of what is traced")
+@untraced("normal_equations needs the values of images; call it outside of what is traced")
 def normal_equations(
     image: Any,
     transform: Any,

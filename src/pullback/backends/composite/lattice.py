@@ -111,7 +111,7 @@ def geometry_vjp(geometry: Tensor, grad: Tensor, lattice: Lattice) -> Tensor:
     on_points = in_axis_order(grad.new_tensor(lattice.frame_in.scale) * grad, lattice)
     if lattice.kind != LATTICES["free-form"]:
         return on_points.reshape(geometry.shape)
-    on_points = on_points.reshape(len(grad), *lattice.shape, grad.shape[-1])
+    on_points = on_points.reshape(grad.shape[0], *lattice.shape, grad.shape[-1])
     unknown, on_points = on_points.isnan().to(grad.dtype), torch.where(on_points.isnan(), 0, on_points)
     for axis, (controls, n) in enumerate(zip(geometry.shape[1:-1], lattice.shape, strict=True), start=1):
         on_points = _contracted(on_points, axis, _control_weights(controls, n, grad.dtype, grad.device))
@@ -203,7 +203,7 @@ def _vectors(geometry: Tensor, lattice: Lattice) -> Tensor:
             weights = _control_weights(geometry.shape[axis], n, geometry.dtype, geometry.device)
             geometry = _contracted(geometry, axis, weights.mT)
     scale = geometry.new_tensor(lattice.frame_in.scale)
-    return scale * in_axis_order(geometry.reshape(len(geometry), math.prod(lattice.shape), len(scale)), lattice)
+    return scale * in_axis_order(geometry.reshape(geometry.shape[0], math.prod(lattice.shape), len(scale)), lattice)
 
 
 def lattice_features(lattice: Lattice, like: Tensor) -> Tensor:

@@ -119,7 +119,7 @@ def _samples(image: Tensor) -> Tensor:
 
 def _batch_size(one: Tensor, other: Tensor) -> int:
     """Return the batch size that two tensors broadcast to."""
-    return len(other) if len(one) == 1 else len(one)
+    return other.shape[0] if one.shape[0] == 1 else one.shape[0]  # len() would fix a size that a graph leaves open
 
 
 def _weighted_sum(samples: Tensor, near: Neighbourhoods, fill: Tensor, orders: Orders) -> Tensor:
@@ -353,7 +353,7 @@ def second(
     grad_image = grad_geometry = None
     if need_image:
         rows = [] if motion is None else [(row * motion[..., i], _orders(plan, i)) for i in range(plan.ndim)]
-        batch = image.shape[0] if image.shape[0] != 1 else len(row)
+        batch = image.shape[0] if image.shape[0] != 1 else row.shape[0]
         grad_image = _scattered(near, rows, batch, tuple(image.shape)) if rows else row.new_zeros(image.shape)
     if need_geometry:
         on_points, on_motion = _second_on_points(image, near, image_dot, motion, row, plan)
@@ -395,7 +395,7 @@ def _motion(near: Neighbourhoods, geometry: Tensor, geometry_dot: Tensor, lattic
 
 def _shared(on_points: Tensor, geometry: Tensor) -> Tensor:
     """Return gradients on points, summed over the batch where it shares a geometry."""
-    return on_points.sum(0, keepdim=True) if len(geometry) == 1 else on_points
+    return on_points.sum(0, keepdim=True) if geometry.shape[0] == 1 else on_points
 
 
 def _components_or_none(image: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

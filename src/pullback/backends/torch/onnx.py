@@ -79,7 +79,7 @@ def _grid_sample(image: Tensor, geometry: Tensor, lattice: Lattice, plan: Plan) 
     size = index.new_tensor(image.shape[2:])
     index = torch.where(readable[..., None], index, 0)
     grid = (2 * index / (size - 1) - 1 if at_centers else (2 * index + 1) / size - 1).flip(-1)
-    batch = max(len(image), len(grid))
+    batch = grid.shape[0] if image.shape[0] == 1 else image.shape[0]
     mode = "bilinear" if plan.interpolation[0] == INTERPOLATIONS["linear"] else "bicubic"
     image, grid = image.expand(batch, -1, -1, -1), grid.expand(batch, -1, -1, -1)
     values = F.grid_sample(image, grid, mode=mode, padding_mode=padding, align_corners=at_centers)
