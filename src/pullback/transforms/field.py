@@ -152,9 +152,6 @@ class LatticeField(OnLattice):
         ------
         ValueError
             If `shape` or `frame` is wrong.
-
-        Raises
-        ------
         TypeError
             If the values are not known, as inside a graph.
 
