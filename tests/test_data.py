@@ -316,6 +316,13 @@ def test_shrinking_averages_over_all_of_the_picture(factor):
     np.testing.assert_allclose(pictures.resized(images, 28), blocks, atol=1e-6)
 
 
+@pytest.mark.parametrize("side", [30, 55, 57])
+def test_no_pixel_is_skipped(side):
+    rows = np.eye(side, dtype=np.float32)[:, :, None] * np.ones(side, np.float32)  # a picture for each row of pixels
+    weight = pictures.resized(rows, 28)[:, :, 14].sum(1)
+    np.testing.assert_allclose(weight[2:-2], 28 / side, rtol=0.45)
+
+
 def test_a_picture_keeps_its_proportions():
     wide = np.ones((1, 20, 40), np.float32)
     square = pictures.resized(wide, 28)[0]
