@@ -232,7 +232,7 @@ class Scatter:
         winner = self.backend.winners(importance, self.coords, self.lattice, self.plan, self.shape)
         take = np.take_along_axis if xp is np else xp.take_along_dim
         flat = self.values_to_sum().reshape(*self.values.shape[:2], points)
-        values = take(flat, winner.reshape(len(winner), 1, -1).clip(0), 2)
+        values = take(flat, winner.reshape(len(winner), 1, math.prod(self.shape)).clip(0), 2)
         values = values.reshape(*values.shape[:2], *self.shape)
         return self.backend.cast(xp.where(winner[:, None] < 0, fill, values), self._dtype())
 

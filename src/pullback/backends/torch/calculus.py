@@ -20,7 +20,6 @@ from torch import Tensor
 
 from pullback.backends.composite import sum_dtype
 from pullback.backends.torch import batching
-from pullback.backends.torch.batching import split
 from pullback.backends.torch.codes import sizing_without_fill, with_each_fill, without_fill
 from pullback.backends.torch.native import batch_size
 from pullback.backends.torch.operators import (
@@ -193,7 +192,8 @@ def _along_each_channel(
     apart = image.expand(batch, *image.shape[1:]).flatten(0, 1)[:, None]
     motion = geometry_dot.to(geometry.dtype).flatten(0, 1)
     on_image, on_points = second(apart, points.flatten(0, 1), None, motion, ones, shape, code, True, True)
-    return split(on_image, batch)[:, :, 0].sum_to_size(image.shape), split(on_points, batch).sum(1)
+    on_image, on_points = (each.unflatten(0, (batch, channels)) for each in (on_image, on_points))
+    return on_image[:, :, 0].sum_to_size(image.shape), on_points.sum(1)
 
 
 def _no_jvp_of_gradient(ctx: Any, *_: Any) -> Any:
