@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from families import draw, lattice_points, leaves, points_of, smooth_field
-from scipy import linalg
+from scipy import linalg, ndimage
 
+import pullback as pb
 from pullback._plan import FRAMES, frame_of, is_reversed
 from pullback.transforms import Velocity
 
@@ -22,12 +23,33 @@ def test_flow_of_a_linear_field_is_the_matrix_exponential(ndim):
     points = lattice_points(shape, "index")
     inner = points[(slice(5, -5),) * ndim].reshape(-1, ndim)
     inner = inner[np.linalg.norm(inner - middle, axis=-1) < 5]
-    for steps, tolerance in ((4, 1e-12), (20, 1e-5)):
+    for steps, tolerance in ((4, 1e-9), (20, 1e-5)):
         flow = Velocity((points - middle) @ generator.T, steps)
         # Squaring multiplies the Euler step by itself; with more steps that is the exponential, off by 2**-steps.
         euler = np.linalg.matrix_power(np.eye(ndim) + generator / 2**steps, 2**steps)
         expected = (inner - middle) @ (euler if steps == 4 else linalg.expm(generator)).T + middle
         np.testing.assert_allclose(flow(inner), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("sigma", "path", "accuracy"), [(4, 10, 0.08), (6, 10, 0.04), (2, 4, 0.08)])
+def test_flow_beside_a_runge_kutta_solution(sigma, path, accuracy):
+    """Of the same smooth field, paths up to 4 and 10 samples long; linear reads are at least three times as far off."""
+    random = np.random.default_rng(0)
+    field = np.stack([ndimage.gaussian_filter(random.standard_normal((64, 64)), sigma) for _ in range(2)], -1)
+    field *= path / np.abs(field).max()
+    ahead = points = lattice_points((64, 64), "index")
+
+    def velocity(x):
+        return np.moveaxis(pb.sample(np.moveaxis(field, -1, 0), x, interpolation="spline5", border="edge"), 0, -1)
+
+    for _ in range(50):
+        first = velocity(ahead)
+        second = velocity(ahead + first / 100)
+        third = velocity(ahead + second / 100)
+        ahead = ahead + (first + 2 * second + 2 * third + velocity(ahead + third / 50)) / 300
+    off = np.abs(Velocity(field)(points) - ahead)[14:-14, 14:-14].max()
+    assert off < accuracy
+    assert Velocity(field).folds() == 0
 
 
 def test_flow_back_undoes_flow_to_second_order():

@@ -61,7 +61,10 @@ class Displacement(LatticeField):
 
     .. math:: f = (i + \tfrac{1}{2}) \, S / \mathrm{shape} - \tfrac{1}{2}
 
-    with linear interpolation, and goes on beyond its outermost samples as there.
+    with linear interpolation, and goes on beyond its outermost samples as there. The vectors are not rescaled: in the
+    frame "index" they are in pixels of the output, so a field that was made at half its resolution must be doubled. In
+    "centered" and the normalized frames a vector means the same at any resolution, and so does a
+    :class:`pullback.Velocity`, which is in samples of its own lattice.
 
     Examples
     --------

@@ -65,8 +65,11 @@ def pull_at(vectors: Array, places: Array, interpolation: str) -> VectorPull:
 
 
 def pull_along(vectors: Array) -> VectorPull:
-    """Return the pull of `vectors`, ``(*S, d)`` or ``(N, *S, d)``, where they take the samples of their lattice."""
-    return _pull(vectors, vectors, "displacement", "linear")
+    """Return the pull of `vectors`, ``(*S, d)`` or ``(N, *S, d)``, where they take the samples of their lattice.
+
+    They are read with cubic interpolation: they are to be read again and again, and each linear read would blunt them.
+    """
+    return _pull(vectors, vectors, "displacement", "cubic")
 
 
 def _pull(vectors: Array, geometry: Array, kind: str, interpolation: str) -> VectorPull:

