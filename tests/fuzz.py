@@ -1,10 +1,10 @@
 """Random calls of the sampling functions, with anything in their arguments: ``python tests/fuzz.py --seconds 60``.
 
 A case is made from two numbers, a seed and a count. Its call is made twice, with other bytes in fresh memory and
-another number of threads, and must give the same bytes; and once more on plain contiguous copies of its arrays, which
-must give the same numbers. Every array has an allocation of exactly its size, of which some end or start at a page that
-may not be touched, so that a read beyond it ends the process. The search runs in a process of its own, so that it can
-say which case that was.
+another number of threads, and must give the same bytes; once more on plain contiguous copies of its arrays, which must
+give the same numbers; and these must be those of the definitions (:mod:`truth`), where they can be told. Every array
+has an allocation of exactly its size, of which some end or start at a page that may not be touched, so that a read
+beyond it ends the process. The search runs in a process of its own, so that it can say which case that was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from properties import hold
-from random_calls import MAKERS
+from random_calls import MAKERS, disguised
 
 import pullback as pb
 from pullback import _native
@@ -37,7 +37,7 @@ def check(seed: int, number: int) -> str:
     _native.set_isa(isas[min(int(2 * random.random() * len(isas)), len(isas) - 1)])
     try:
         try:
-            call = MAKERS[int(random.integers(len(MAKERS)))](random)
+            call = disguised(random, MAKERS[int(random.integers(len(MAKERS)))](random))
         except (ValueError, TypeError) as error:
             if str(error).split(":")[0] not in ("sample", "warp", "resize"):
                 raise

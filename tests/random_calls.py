@@ -199,7 +199,8 @@ def transform_of(random, ndim, spatial, output, frame, *, hostile=True):
     if kind > 0.8:
         last = random.uniform(-1, 1, (*batch, 1, ndim)) / np.maximum(scale if frame == "index" else 1, 1).T
         last = np.concatenate([last, np.ones((*batch, 1, 1))], axis=-1)
-        return pb.Projective(anything(np.concatenate([matrix, last], axis=-2)))
+        whole = np.concatenate([matrix, last], axis=-2) * random.choice([1, 1, -1, 1e-3])
+        return pb.Projective(anything(whole), one_sided=bool(random.random() < 0.3))
     if kind > 0.6 and min(output) > 0:
         controls = tuple(int(random.integers(4, 9)) for _ in output)
         vectors = (*batch, *(output if kind > 0.7 else controls), ndim)
@@ -215,6 +216,59 @@ def mask_of(random, image, spatial):
     shape = image.shape if kind < 0.65 else spatial
     shape = tuple(1 if random.random() < 0.15 else n for n in shape)
     return laid_out(random, random.random(shape) < random.choice([0, 0.2, 0.9]))
+
+
+def weight_of(random, image, spatial):
+    """Return how far samples are known, of the image's shape or of its spatial shape."""
+    shape = image.shape if random.random() < 0.5 else spatial
+    shape = tuple(1 if random.random() < 0.15 else n for n in shape)
+    weight = random.random(shape) * (random.random(shape) > random.choice([0, 0.2, 0.9]))
+    if random.random() < 0.2:
+        weight = np.round(weight)
+    return laid_out(random, weight.astype(str(random.choice(["bool", "uint8", "float16", *REALS]))))
+
+
+def add_known(random, call, spatial):
+    """Say of some calls how far the samples of their image are known: a mask, weights, a masked array, or several."""
+    kind = random.random()
+    if kind < 0.15 or kind > 0.97:
+        call.arrays["mask"] = mask_of(random, call.arrays["image"], spatial)
+    if 0.15 < kind < 0.25 or kind > 0.98:
+        call.arrays["weight"] = weight_of(random, call.arrays["image"], spatial)
+    if 0.25 < kind < 0.3 or kind > 0.99:
+        image = call.arrays["image"]
+        missing = random.random(image.shape) < random.choice([0, 0.2, 0.9])
+        call.arrays["image"] = np.ma.MaskedArray(image, mask=laid_out(random, missing))
+
+
+class Sub(np.ndarray):
+    """A subclass of an array."""
+
+
+def disguised(random, call):
+    """Give some arguments in another form that means the same: scalars of NumPy, subclasses, tuples for lists."""
+    for name, array in call.arrays.items():
+        if type(array) is np.ndarray and random.random() < 0.03:
+            call.arrays[name] = array.view(Sub)
+    if random.random() < 0.15:
+        call.options.update({name: _in_numpy(random, value) for name, value in call.options.items()})
+    return call
+
+
+def _in_numpy(random, value):
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, int):
+        return np.int64(value) if random.random() < 0.5 else np.int8(value) if abs(value) < 100 else np.int32(value)
+    if isinstance(value, float):
+        return np.float32(value) if float(np.float32(value)) == value else np.float64(value)
+    if isinstance(value, complex):
+        return np.complex128(value)
+    if isinstance(value, str):
+        return np.str_(value) if random.random() < 0.3 else value
+    if isinstance(value, list | tuple) and not any(isinstance(each, pb.Cubic) for each in value):
+        return np.array(value) if random.random() < 0.5 else tuple(_in_numpy(random, each) for each in value)
+    return value
 
 
 def results_of(random, options, dtype):
@@ -252,9 +306,10 @@ def make_warp(random):
 def reading(random, call, spatial, dtype):
     """Add what `sample`, `warp` and `resize` have beyond what all calls have: a mask, a dtype, an output."""
     options = call.options
-    if options["interpolation"] != "label" and random.random() < 0.2:
-        call.arrays["mask"] = mask_of(random, call.arrays["image"], spatial)
-        options["return_weight"] = bool(random.random() < 0.5)
+    if options["interpolation"] != "label":
+        add_known(random, call, spatial)
+    if random.random() < 0.1:
+        options["return_weight"] = True
     wanted = results_of(random, options, dtype)
     if random.random() < 0.5:
         options["dtype"] = wanted
@@ -273,8 +328,7 @@ def make_gradient(random):
     options = options_of(random, ndim, channels, dtype, label=False)
     x, _ = with_coordinates(random, batch, spatial, options)
     call = Call("gradient", {"image": image, "coords": x}, {**options, "channel_axis": channel_axis}, channels=channels)
-    if random.random() < 0.2:
-        call.arrays["mask"] = mask_of(random, image, spatial)
+    add_known(random, call, spatial)
     return call
 
 
@@ -308,6 +362,8 @@ def make_splat(random):
     call = Call("splat", {"values": values, "coords": x}, {**options, "shape": shape}, channels=channels)
     call.options["normalize"] = [False, False, True, "softmax", "max"][int(random.integers(5))]
     call.options["return_weight"] = bool(random.random() < 0.3)
+    if random.random() < 0.2:
+        call.arrays["weight"] = weight_of(random, values, (*(leading[:1] if kind == 2 else ()), *points))
     if isinstance(call.options["normalize"], str):
         importance = random.uniform(-3, 3, x.shape[:-1]) * random.choice([0, 1, 100])
         importance = np.where(random.random(importance.shape) < 0.05, random.choice(STRANGE), importance)

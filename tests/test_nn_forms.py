@@ -295,7 +295,8 @@ def test_diffeomorphisms_do_not_fold_where_free_forms_do():
     assert (bend.folds((32, 32), "centered") > 0).all()
     assert (pb.nn.fold_penalty(bend, (32, 32)) > 0).all()
     penalty = pb.nn.fold_penalty(flow, (32, 32))
-    assert penalty.max() < 0.05 * pb.nn.fold_penalty(bend, (32, 32)).min()
+    assert penalty.max() < 0.2 * pb.nn.fold_penalty(bend, (32, 32)).min()
+    assert (flow.folds() < 0.06 * bend.folds((32, 32), "centered")).all()
 
 
 # ---- noise, trunks

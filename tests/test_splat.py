@@ -289,3 +289,17 @@ def test_importance_of_any_dtype_is_weighed_in_double_precision(dtype):
     wide = importance.astype(float)
     weight = np.exp(wide - wide.max())
     np.testing.assert_allclose(found, [weight @ values / weight.sum()], rtol=1e-12)
+
+
+@pytest.mark.parametrize("normalize", [False, True, "softmax", "max"])
+def test_weights_that_axes_share(normalize):
+    """As if they were written out."""
+    random = np.random.default_rng(0)
+    values, coords, weight = random.random((2, 3, 5, 6)), 4 * random.random((2, 5, 6, 2)), random.random((2, 5, 1))
+    options = dict(shape=(5, 5), normalize=normalize, return_weight=True)
+    if isinstance(normalize, str):
+        options["importance"] = random.random((2, 5, 6))
+    found = pb.splat(values, coords, weight=weight, **options)
+    wanted = pb.splat(values, coords, weight=np.broadcast_to(weight, (2, 5, 6)), **options)
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -325,6 +325,7 @@ def _known(
         else:
             known = known[:, None] if layout.batch else known[None, None]
         known = like(known, values, real)
+        known = namespace(known).broadcast_to(known, (*known.shape[:2], *points))
     if is_masked(given) and np.ma.getmaskarray(given).any():
         there = like(layout.canonical(~np.ma.getmaskarray(given), len(points), layout.batch), values, real)
         known = there if known is None else known * there

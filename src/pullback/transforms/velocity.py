@@ -62,9 +62,9 @@ class Velocity(OnLattice):
 
     .. math:: u_{k+1}(p) = u_k(p) + u_k(p + u_k(p))
 
-    read with cubic interpolation (Keys); beyond the lattice the field goes on as at its edge. On smooth fields with paths
-    of 10 samples the map is within 0.1 samples of a Runge-Kutta solution; linear reads would be three to five times as
-    far off.
+    read with cubic interpolation (Keys); beyond the lattice the field goes on as at its edge. On smooth fields with
+    paths of 10 samples the map is within 0.1 samples of a Runge-Kutta solution; linear reads would be three to five
+    times as far off.
 
     The lattice spans the extent of the output, of whatever shape and in whatever frame: the flow is that on the
     lattice, and only its displacements are rewritten. So a velocity means the same motion of a picture at any
