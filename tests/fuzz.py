@@ -78,6 +78,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--count", type=int)
+    parser.add_argument("--start", type=int, default=0, help="the first case: where a search before this one ended")
     parser.add_argument("--case", type=int, help="check this case alone")
     parser.add_argument("--keep-going", action="store_true", help="go on after a case that fails")
     parser.add_argument("--progress", type=int, help=argparse.SUPPRESS)
@@ -93,13 +94,15 @@ def main() -> int:
                 arguments.seed,
                 count=arguments.count,
                 seconds=arguments.seconds,
+                start=arguments.start,
                 progress=arguments.progress,
                 keep_going=arguments.keep_going,
             )
         except Failure:
             traceback.print_exc()
             return 1
-        print(f"{sum(counts.values())} cases of seed {arguments.seed}: {counts}")
+        done = sum(counts.values())
+        print(f"{done} cases of seed {arguments.seed}, the next one is {arguments.start + done}: {counts}")
         return min(1, counts["failures"])
     with tempfile.TemporaryFile() as file:
         command = [sys.executable, "-X", "faulthandler", *(["-S"] if sys.flags.no_site else [])]
