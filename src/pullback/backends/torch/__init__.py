@@ -14,13 +14,14 @@ from pullback.backends._protocol import Execution
 from pullback.backends._request import native_execution, saw_lost
 from pullback.backends.composite import cast as cast
 from pullback.backends.composite import sum_dtype as sum_dtype
-from pullback.backends.torch import calculus, operators
+from pullback.backends.torch import batching, calculus, operators
 from pullback.backends.torch.codes import code_of, code_of_sizing
 from pullback.backends.torch.native import batch_size
 
 name = "torch"
 for _operator, _rule in calculus.RULES.items():
     _operator.learn(_rule)
+operators.winners.map(batching.winners_batch)
 
 
 def as_image(function: str, argument: str, image: Any) -> Tensor:

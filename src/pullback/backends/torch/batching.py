@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pullback.backends.torch.operators import gradient, jvp, prefilter, pull, push, resize, second, vjp
+from pullback.backends.torch.operators import gradient, jvp, prefilter, pull, push, resize, second, vjp, winners
 
 
 def split(tensor: Tensor, count: int) -> Tensor:
@@ -143,3 +143,10 @@ def resize_batch(info: Any, dims: Any, image: Tensor, *rest: Any) -> Any:
     """Resize all images."""
     image = image.movedim(dims[0], 0)
     return split(resize(image.flatten(0, 1), *rest), len(image)), 0
+
+
+def winners_batch(info: Any, dims: Any, importance: Tensor, geometry: Tensor, *rest: Any) -> Any:
+    """Find the most important points of each call."""
+    folded = _Folded(info.batch_size, importance, dims[:1], geometry, dims[1:2], False, False)
+    won = winners(folded.image(importance, dims[0]), folded.geometry(geometry, dims[1]), *rest)
+    return folded.unfold(won, folded.batch), 0

@@ -90,13 +90,17 @@ class Operator:
     def learn(self, rule: Rule) -> None:
         """Make the operator differentiable."""
         torch.library.register_autograd(f"pullback::{self.name}", rule.backward, setup_context=rule.save, lib=library)
-        torch.library.register_vmap(f"pullback::{self.name}", rule.batch, lib=library)
+        self.map(rule.batch)
         parts = {"setup_context": rule.save, "backward": rule.backward, "jvp": rule.jvp, "vmap": rule.batch}
         members = {"forward": self._below_autograd, **parts}
         self.function = type(
             self.name, (torch.autograd.Function,), {name: staticmethod(part) for name, part in members.items()}
         )
         self._apply = super(torch.autograd.Function, self.function).apply  # type: ignore[misc]
+
+    def map(self, batch: Function) -> None:
+        """Say what `torch.func.vmap` makes of a call."""
+        torch.library.register_vmap(f"pullback::{self.name}", batch, lib=library)
 
     def __call__(self, *inputs: Any) -> Any:
         """Return the result for the arguments of the schema, all of them by position."""
