@@ -65,7 +65,7 @@ def main(path: str) -> None:
     for column, index in enumerate(first):
         above, below = (figure.add_subplot(bottom[row, column]) for row in (0, 1))
         above.imshow(seen.inputs[index, 0], cmap="gray", vmin=0, vmax=1)
-        corners = view.corners(seen.matrices[index], side) - 0.5
+        corners = view.outline(seen.frames[index, 0], side) - 0.5
         above.add_patch(Polygon(corners, closed=True, fill=False, edgecolor="#2dd4bf", linewidth=1.4))
         above.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
         below.imshow(seen.outputs[index, 0], cmap="gray", vmin=0, vmax=1)

@@ -257,6 +257,33 @@ def test_large_integers(dtype):
     np.testing.assert_array_equal(compat.shift(image, 1, order=0)[1:], image[:-1])
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_integers_of_64_bits_stop_at_the_largest(dtype):
+    """C leaves open what a number too large for an integer becomes; here it is the largest there is."""
+    top = np.iinfo(dtype).max
+    image = np.array([0, 0, top, top, top, top, 0, 0], dtype)
+    for order in (1, 3):
+        found = compat.zoom(image, 3, order=order)
+        assert found.max() == top
+        assert (found[9:15] > top // 2).all()
+
+
+@pytest.mark.parametrize("name", ["shift", "zoom", "affine_transform", "map_coordinates"])
+@pytest.mark.parametrize("order", [0, 1])
+def test_an_output_may_be_the_image_itself(name, order):
+    n = 700  # some blocks of the output
+    image = generator(name).random((n, n))
+    arguments = {
+        "shift": ((1.3, -2.1),),
+        "zoom": (1.0,),
+        "affine_transform": (np.array([[0.0, 1.0], [1.0, 0.1]]),),
+        "map_coordinates": (np.indices((n, n))[::-1] * 0.9,),
+    }[name]
+    expected = getattr(compat, name)(image, *arguments, order=order)
+    getattr(compat, name)(image, *arguments, order=order, output=image)
+    np.testing.assert_array_equal(image, expected)
+
+
 MEBIBYTE = 2**20
 
 
