@@ -3,6 +3,7 @@
 // functions of the standard library but mathematics.
 #include "kernels.hpp"
 
+#include "crowds.hpp"
 #include "jet.hpp"
 #include "locate.hpp"
 #include "lost.hpp"
@@ -195,6 +196,47 @@ void gradient(const Call& call, int64_t batch, int64_t chunk) {
     });
 }
 
+// The sums of a task apart from the gradient that they are rounded to: the rows of its band, channel after channel.
+template <class Real, int D>
+class Sums {
+public:
+    Sums(const Call& call, const BackwardTask& task, const View<D>& view)
+        : call_(call), task_(task), view_(view), images_(images_of(call.grad_image, task.batch_begin, task.batch_end)) {
+        samples_ = view.stride[0] * (task.band_end - task.band_begin);
+        const int64_t count = images_ * (task.channel_end - task.channel_begin) * samples_;
+        for (int64_t i = 0; i < count; ++i) task.sums[i] = 0;
+    }
+    double* channel(int64_t batch, int64_t c) const {
+        const int64_t image = images_ == 1 ? 0 : batch - task_.batch_begin;
+        const int64_t before = image * (task_.channel_end - task_.channel_begin) + c - task_.channel_begin;
+        return task_.sums + (before * samples_ - task_.band_begin * view_.stride[0]);
+    }
+    void round() const {
+        const View<D> to = view_of<Real, D>(call_, call_.grad_image, false);
+        const Band band{task_.band_begin, task_.band_end, false};
+        for (int64_t b = task_.batch_begin; b < task_.batch_begin + images_; ++b)
+            for (int64_t c = task_.channel_begin; c < task_.channel_end; ++c)
+                round_band(view_, to, band, channel(b, c),
+                           const_cast<Real*>(channel_of(call_.grad_image, b, c).template as<Real>()));
+    }
+
+private:
+    const Call& call_;
+    const BackwardTask& task_;
+    const View<D>& view_;
+    int64_t images_, samples_;
+};
+
+// An image whose samples lie as those of `Sums`.
+Image compact(Image image, int ndim) {
+    int64_t stride = 1;
+    for (int d = ndim - 1; d >= 0; --d) {
+        image.stride[d] = stride;
+        stride *= image.size[d];
+    }
+    return image;
+}
+
 // One task of a backward pass, reading channel c of batch entry b at source(b, c) and scattering to target(b, c). The
 // geometry's gradient sums over the batch where all entries share one geometry: batch entries are the inner loop.
 template <class Real, int D, class Source, class Target>
@@ -211,6 +253,7 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
     const auto start_geometry = [&](int64_t b, int64_t begin) {
         locate(call, b, begin, local, cells.position);
         find_cells(view, cells);
+        if (task.crowds.counts) count_points(view, cells, band, task.crowds.counts);
         if (task.geometry)
             for (int d = 0; d < D; ++d)
                 for (int i = sums_entries ? 0 : cells.position.count; i < padded(cells.position.count); ++i)
@@ -259,27 +302,35 @@ void backward_task(const Call& call, const BackwardTask& task, const View<D>& vi
 // margin, a task has at most entries_per_task batch entries, or scatters all of the batch to one image.
 template <class Real, int D>
 void backward(const Call& call, const BackwardTask& task) {
-    const Image& image = task.geometry ? call.image : call.grad_image;
+    const Image image = task.geometry ? call.image : task.sums ? compact(call.grad_image, D) : call.grad_image;
     const View<D> view = view_of<Real, D>(call, image, task.geometry);
     const auto target = [&](int64_t b, int64_t c) {
         return const_cast<Real*>(channel_of(call.grad_image, b, c).template as<Real>());
     };
     const int64_t images = images_of(call.grad_image, task.batch_begin, task.batch_end);
+    const auto samples_at = [&](int64_t b, int64_t c) { return channel_of(call.image, b, c); };
+    if (!uses_margin(call, image) && task.sums) {
+        const Sums<Real, D> sums(call, task, view);
+        backward_task<Real>(call, task, view, samples_at, [&](int64_t b, int64_t c) { return sums.channel(b, c); });
+        sums.round();
+        return;
+    }
     if (!uses_margin(call, image)) {
         if (task.image)
             for (int64_t b = task.batch_begin; b < task.batch_begin + images; ++b)
                 for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
                     clear_band(view, {task.band_begin, task.band_end, false}, target(b, c));
-        backward_task<Real>(
-            call, task, view, [&](int64_t b, int64_t c) { return channel_of(call.image, b, c); }, target);
+        backward_task<Real>(call, task, view, samples_at, target);
+        if (task.crowds.counts) mark_crowds(view, {task.band_begin, task.band_end, false}, task.crowds);
         return;
     }
     const View<D> framed = with_margin(view);
     const int64_t samples = samples_of(framed);
-    alignas(64) Real memory[margin_samples], scattered[margin_samples];
+    alignas(64) Real memory[margin_samples];
+    alignas(64) double scattered[margin_samples];
     const Copies<Real, D> copies{task.batch_begin, images_of(call.image, task.batch_begin, task.batch_end),
                                  image.channels, samples, memory};
-    const Copies<Real, D> targets{task.batch_begin, images, image.channels, samples, scattered};
+    const Copies<double, D> targets{task.batch_begin, images, image.channels, samples, scattered};
     if (task.geometry) copy_entries(call, view, framed, copies);
     if (task.image)
         for (int64_t i = 0; i < images * targets.channels * samples; ++i) scattered[i] = 0;
@@ -327,9 +378,8 @@ void jvp(const Call& call, int64_t batch, int64_t chunk) {
 }
 
 // The reverse of jvp in the image and in the geometry: like backward_task, with batch entries as the inner loop.
-template <class Real, int D>
-void second(const Call& call, const BackwardTask& task) {
-    const View<D> view = view_of<Real, D>(call, call.image, true);
+template <class Real, int D, class Target>
+void second_task(const Call& call, const BackwardTask& task, const View<D>& view, Target target) {
     const Band band{task.band_begin, task.band_end, task.band_begin == 0 && task.band_end == call.image.size[0]};
     const bool shared_geometry = call.geometry.batch == 1, projective = is_projective(call.plan.kind);
     Cells<Real, D> cells;
@@ -339,11 +389,6 @@ void second(const Call& call, const BackwardTask& task) {
     const auto samples = [&](const Image& image, int64_t b, int64_t c) {
         return const_cast<Real*>(channel_of(image, b, c).template as<Real>());
     };
-    if (task.image)
-        for (int64_t b = task.batch_begin;
-             b < task.batch_begin + images_of(call.image, task.batch_begin, task.batch_end); ++b)
-            for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
-                clear_band(view, {task.band_begin, task.band_end, false}, samples(call.grad_image, b, c));
     const auto start = [&](int64_t b, int64_t begin) {
         locate(call, b, begin, local, cells.position);
         find_cells(view, cells);
@@ -359,7 +404,7 @@ void second(const Call& call, const BackwardTask& task) {
                         count, value);
             const Real fill = fill_of<Real>(call, c);
             second_block(view, cells, samples(call.image, b, c), fill, x_dot, value,
-                         task.image ? samples(call.grad_image, b, c) : nullptr, band, task.geometry ? h : nullptr);
+                         task.image ? target(b, c) : nullptr, band, task.geometry ? h : nullptr);
             if (!task.geometry) continue;
             for (int d = 0; d < D; ++d)
                 for (int i = 0; i < count; ++i) x_bar[d][i] += value[i] * h[d][i];
@@ -394,6 +439,28 @@ void second(const Call& call, const BackwardTask& task) {
             if (task.geometry && shared_geometry)
                 reduce_block<Real, D>(call, 0, chunk, begin, local, cells, x_bar, w_bar);
         });
+}
+
+// A task does one of the two gradients.
+template <class Real, int D>
+void second(const Call& call, const BackwardTask& task) {
+    const Image image = task.sums ? compact(call.image, D) : call.image;
+    const View<D> view = view_of<Real, D>(call, image, true);
+    if (task.sums) {
+        const Sums<Real, D> sums(call, task, view);
+        second_task<Real>(call, task, view, [&](int64_t b, int64_t c) { return sums.channel(b, c); });
+        sums.round();
+        return;
+    }
+    const auto target = [&](int64_t b, int64_t c) {
+        return const_cast<Real*>(channel_of(call.grad_image, b, c).template as<Real>());
+    };
+    if (task.image)
+        for (int64_t b = task.batch_begin;
+             b < task.batch_begin + images_of(call.image, task.batch_begin, task.batch_end); ++b)
+            for (int64_t c = task.channel_begin; c < task.channel_end; ++c)
+                clear_band(view, {task.band_begin, task.band_end, false}, target(b, c));
+    second_task<Real>(call, task, view, target);
 }
 
 // The moments of the residual of a chunk, where the values hold the target.

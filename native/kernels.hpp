@@ -6,6 +6,17 @@
 
 namespace pullback {
 
+// Which parts of an image's gradient are reached by so many points that their sums need double precision: by more than
+// `crowd` that begin in one run of `counted_samples` samples of a row.
+constexpr int counted_samples = 16, crowd = 128;
+struct Crowds {
+    uint8_t* counts;  // of the runs in the task's rows, up to 255
+    char* marks;      // set to 1, for each `rows` rows of the image
+    int64_t rows;
+};
+
+static inline int64_t counts_in_row(int64_t stride) { return (stride + counted_samples - 1) / counted_samples; }
+
 // What part of a backward pass a task does. Batch entries are those of the output.
 struct BackwardTask {
     int64_t batch_begin, batch_end;
@@ -13,6 +24,8 @@ struct BackwardTask {
     int64_t channel_begin, channel_end;  // for the image's gradient; the geometry's sums over all
     int64_t band_begin, band_end;        // rows of the image's first axis
     bool image, geometry;
+    double* sums;   // what the image's gradient is summed in, if not where it is written (see sums.hpp)
+    Crowds crowds;  // null `counts` if nothing is to be counted
 };
 
 // One row of a recursion along a line: y[i] = scale (x[i] - first y[i-1] - second y[i-2]), or with i + 1 and i + 2.

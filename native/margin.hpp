@@ -62,10 +62,10 @@ void copy_with_margin(const View<D>& view, const View<D>& framed, const T* image
 
 // What was scattered to the margin fell on fill, and is lost.
 template <class Real, int D>
-void copy_without_margin(const View<D>& view, const View<D>& framed, const Real* copy, Real* image) {
+void copy_without_margin(const View<D>& view, const View<D>& framed, const double* copy, Real* image) {
     const int64_t stride = view.stride[D - 1];
     for_each_framed_row(view, framed, [&](int64_t to, int64_t from) {
-        for (int64_t x = 0; x < view.size[D - 1]; ++x) image[to + x * stride] = copy[from + x];
+        for (int64_t x = 0; x < view.size[D - 1]; ++x) image[to + x * stride] = static_cast<Real>(copy[from + x]);
     });
 }
 

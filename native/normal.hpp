@@ -65,28 +65,37 @@ void add_normal_moments(const LocalIndex<Real, D>& local, int count, int rows, c
     const auto origin = [&](int e) { return e < D ? local.origin[e] : 0.0; };
     const int pairs = rows * (rows + 1) / 2;
     for (int p = 0; p < pairs; ++p) {
-        V total[D + 1][D + 1]{};
-        for (int i = 0; i < count; i += S::width) {
-            const V a = S::load(sums.product[p] + i);
-            for (int e = 0; e <= D; ++e) {
-                const V left = a * feature(e, i);
-                for (int f = e; f <= D; ++f) total[e][f] += left * feature(f, i);
+        LaneSums<Real> total[D + 1][D + 1]{};
+        for (int begin = 0; begin < count; begin += strip_points) {
+            V strip[D + 1][D + 1]{};
+            for (int i = begin; i < end_of_strip(begin, count); i += S::width) {
+                const V a = S::load(sums.product[p] + i);
+                for (int e = 0; e <= D; ++e) {
+                    const V left = a * feature(e, i);
+                    for (int f = e; f <= D; ++f) strip[e][f] += left * feature(f, i);
+                }
             }
+            for (int e = 0; e <= D; ++e)
+                for (int f = e; f <= D; ++f) total[e][f].add(strip[e][f]);
         }
         double moment[D + 1][D + 1];
         for (int e = 0; e <= D; ++e)
-            for (int f = e; f <= D; ++f) moment[e][f] = moment[f][e] = lane_sum<Real>(total[e][f]);
+            for (int f = e; f <= D; ++f) moment[e][f] = moment[f][e] = total[e][f].total();
         for (int e = 0; e <= D; ++e)
             for (int f = e; f <= D; ++f)
                 *record++ += moment[e][f] + origin(e) * moment[D][f] * (e < D) + origin(f) * moment[e][D] * (f < D) +
                              origin(e) * origin(f) * moment[D][D];
     }
     for (int a = 0; a < rows; ++a) {
-        V total[D + 1]{};
-        for (int i = 0; i < count; i += S::width)
-            for (int e = 0; e <= D; ++e) total[e] += S::load(sums.moment[a] + i) * feature(e, i);
-        const double constant = lane_sum<Real>(total[D]);
-        for (int e = 0; e <= D; ++e) *record++ += lane_sum<Real>(total[e]) + origin(e) * constant;
+        LaneSums<Real> total[D + 1]{};
+        for (int begin = 0; begin < count; begin += strip_points) {
+            V strip[D + 1]{};
+            for (int i = begin; i < end_of_strip(begin, count); i += S::width)
+                for (int e = 0; e <= D; ++e) strip[e] += S::load(sums.moment[a] + i) * feature(e, i);
+            for (int e = 0; e <= D; ++e) total[e].add(strip[e]);
+        }
+        const double constant = total[D].total();
+        for (int e = 0; e <= D; ++e) *record++ += total[e].total() + origin(e) * constant;
     }
     *record += sums.square;
 }

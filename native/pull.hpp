@@ -136,8 +136,8 @@ void prefetch_samples(const Cells<Real, D>& cells, Source source, int64_t shift,
 }
 
 // The same for samples that are about to be written.
-template <class Real, int D>
-void prefetch_targets(const Cells<Real, D>& cells, const Real* image, int64_t shift, int every = 8) {
+template <class Real, int D, class Sum>
+void prefetch_targets(const Cells<Real, D>& cells, const Sum* image, int64_t shift, int every = 8) {
     if (cells.inside_count == 0) return;
     for (int i = 0; i < cells.position.count; i += every) prefetch_for_write(image + (cells.offset[i] + shift));
 }

@@ -1,5 +1,7 @@
 // Scatter: image += value * weight at every tap, the transpose of pull. Within a block the order of the additions is
 // fixed, and a band only leaves some of them out, so the sums have the same bits however the image is cut into bands.
+// `Sum` is what they are formed in: shares in single precision are added up in double, so that no digits are lost with
+// their number (see sums.hpp).
 #pragma once
 
 #include "band.hpp"
@@ -30,6 +32,25 @@ void clear_band(const View<D>& view, Band band, Real* image) {
     }
 }
 
+// Rounds the sums of a band, which lie as `from` says, to the rows of an image.
+template <class Real, int D>
+void round_band(const View<D>& from, const View<D>& to, Band band, const double* sums, Real* image) {
+    const int64_t n = to.size[D - 1], stride = to.stride[D - 1];
+    if constexpr (D == 1) {
+        for (int64_t x = band.begin; x < band.end; ++x) image[x * stride] = static_cast<Real>(sums[x]);
+    } else {
+        for (int64_t i = band.begin; i < band.end; ++i)
+            for (int64_t y = 0; y < (D == 3 ? to.size[1] : 1); ++y) {
+                const double* row = sums + i * from.stride[0] + (D == 3 ? y * from.stride[1] : 0);
+                Real* place = image + i * to.stride[0] + (D == 3 ? y * to.stride[1] : 0);
+                if (stride == 1)
+                    for (int64_t x = 0; x < n; ++x) place[x] = static_cast<Real>(row[x]);
+                else
+                    for (int64_t x = 0; x < n; ++x) place[x * stride] = static_cast<Real>(row[x]);
+            }
+    }
+}
+
 // The shares of the corners of each cell, the two corners of an edge along the last axis side by side: share[r] holds
 // (left, right) of edge r for one point after the other.
 template <class Real, int D>
@@ -56,10 +77,11 @@ void find_shares(const Cells<Real, D>& cells, const Real* value, Real (*share)[2
 }
 
 // Adds the shares of the corners of cells, as find_shares lays them out.
-template <class Real, int D, bool banded, bool adjacent>
-void add_shares(const View<D>& view, const Cells<Real, D>& cells, const Real (*share)[2 * block_points], Real* image,
+template <class Real, int D, bool banded, bool adjacent, class Sum>
+void add_shares(const View<D>& view, const Cells<Real, D>& cells, const Real (*share)[2 * block_points], Sum* image,
                 Band band) {
     typedef Real Pair __attribute__((vector_size(2 * sizeof(Real))));
+    typedef Sum Sums __attribute__((vector_size(2 * sizeof(Sum))));
     constexpr int edges = 1 << (D - 1);
     int64_t edge_offset[edges];
     corner_offsets<D, D - 1>(view, edge_offset);
@@ -67,18 +89,19 @@ void add_shares(const View<D>& view, const Cells<Real, D>& cells, const Real (*s
     // In one dimension the last axis is the first: a band may part the two corners.
     constexpr bool parted = banded && D == 1;
     walk_apart(cells.position.count, [&](int i) {
-        Real* at = image + cells.offset[i];
+        Sum* at = image + cells.offset[i];
         const int64_t row = cells.first_row[i];
         for (int r = 0; r < edges; ++r) {
             const int64_t edge_row = D == 1 ? row : row + (r >> (D - 2) & 1);
-            Real* left = at + edge_offset[r];
+            Sum* left = at + edge_offset[r];
             const Real* pair = share[r] + 2 * i;
             if (banded && !parted && (edge_row < band.begin || edge_row >= band.end)) continue;
             if constexpr (adjacent && !parted) {
-                Pair sum, part;
+                Sums sum;
+                Pair part;
                 std::memcpy(&sum, left, sizeof sum);
                 std::memcpy(&part, pair, sizeof part);
-                sum += part;
+                sum += __builtin_convertvector(part, Sums);
                 std::memcpy(left, &sum, sizeof sum);
             } else {
                 if (!parted || (row >= band.begin && row < band.end)) left[0] += pair[0];
@@ -88,15 +111,15 @@ void add_shares(const View<D>& view, const Cells<Real, D>& cells, const Real (*s
     });
 }
 
-template <class Real, int D, bool banded, bool adjacent>
-void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+template <class Real, int D, bool banded, bool adjacent, class Sum>
+void push_linear(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Sum* image, Band band) {
     alignas(64) Real share[1 << (D - 1)][2 * block_points];
     find_shares<Real, D>(cells, value, share);
     add_shares<Real, D, banded, adjacent>(view, cells, share, image, band);
 }
 
-template <class Real, int D, bool banded>
-void push_nearest(const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+template <class Real, int D, bool banded, class Sum>
+void push_nearest(const Cells<Real, D>& cells, const Real* value, Sum* image, Band band) {
     walk_apart(cells.position.count, [&](int i) {
         if (banded && (cells.first_row[i] < band.begin || cells.first_row[i] >= band.end)) return;
         image[cells.offset[i]] += value[i];
@@ -104,9 +127,9 @@ void push_nearest(const Cells<Real, D>& cells, const Real* value, Real* image, B
 }
 
 // Scatters one point's value a tap at a time. `Taps` gives row(t), the sample on axis 0.
-template <class Real, int D, class Taps>
-void push_point(const View<D>& view, const Taps& taps, Band band, Real value, int64_t offset, Real* image) {
-    auto add = [&](int64_t there, Real weight) { image[there] = multiply_add(weight, value, image[there]); };
+template <class Real, int D, class Taps, class Sum>
+void push_point(const View<D>& view, const Taps& taps, Band band, Real value, int64_t offset, Sum* image) {
+    auto add = [&](int64_t there, Sum weight) { image[there] = multiply_add(weight, Sum(value), image[there]); };
     if (band.whole) {
         for_each_tap<Real, D>(view, taps, -1, offset, Real(1), add);
         return;
@@ -124,8 +147,8 @@ void push_point(const View<D>& view, const Taps& taps, Band band, Real value, in
 }
 
 // Any number of taps. Values that are not finite must not spread to taps of weight zero: they do not go in rows.
-template <class Real, int D, bool banded>
-void push_taps(const View<D>& view, const Cells<Real, D>& cells, Real* value, Real* image, Band band) {
+template <class Real, int D, bool banded, class Sum>
+void push_taps(const View<D>& view, const Cells<Real, D>& cells, Real* value, Sum* image, Band band) {
     const Band part{band.begin, band.end, !banded};
     for (int i = 0; i < cells.position.count; ++i) {
         if (view.rows ? value[i] - value[i] == 0 : value[i] == 0) continue;
@@ -138,8 +161,8 @@ void push_taps(const View<D>& view, const Cells<Real, D>& cells, Real* value, Re
         push_rows<Real, D, 8, banded>(view, cells, value, image, band);
 }
 
-template <class Real, int D, bool banded>
-void push_inside(const View<D>& view, const Cells<Real, D>& cells, Real* value, Real* image, Band band) {
+template <class Real, int D, bool banded, class Sum>
+void push_inside(const View<D>& view, const Cells<Real, D>& cells, Real* value, Sum* image, Band band) {
     if (view.way == Way::taps)
         push_taps<Real, D, banded>(view, cells, value, image, band);
     else if (view.way == Way::nearest)
@@ -168,18 +191,19 @@ Overlap overlap(const View<D>& view, const Cells<Real, D>& cells, Band band) {
 }
 
 // The corners of edge points, where no band leaves any of them out.
-template <class Real, int D>
-void push_edge_corners(const EdgeTaps<Real, D>& edge, const Real* value, Real* image) {
+template <class Real, int D, class Sum>
+void push_edge_corners(const EdgeTaps<Real, D>& edge, const Real* value, Sum* image) {
     for (int e = 0; e < edge.count; ++e)
         for (int c = 0; c < 1 << D; ++c) {
-            Real& sample = image[edge.corner_offset[c][e]];
-            if (edge.corner_weight[c][e] != 0) sample = multiply_add(edge.corner_weight[c][e], value[e], sample);
+            Sum& sample = image[edge.corner_offset[c][e]];
+            if (edge.corner_weight[c][e] != 0)
+                sample = multiply_add(Sum(edge.corner_weight[c][e]), Sum(value[e]), sample);
         }
 }
 
 // Scatters the values of one channel at a block of points; `value` is set to zero where a point is not wholly inside.
-template <class Real, int D>
-void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, Band band, Real* value, Real* image) {
+template <class Real, int D, class Sum>
+void push_block(const View<D>& view, const Cells<Real, D>& cells, Overlap part, Band band, Real* value, Sum* image) {
     Real edge_value[block_points];
     for (int e = 0; e < cells.edge.count; ++e) {
         edge_value[e] = value[cells.edge.point[e]];

@@ -9,12 +9,24 @@
 namespace pullback {
 namespace PULLBACK_ISA_NAMESPACE {
 
-template <class Real>
-inline double lane_sum(typename Simd<Real>::Vector v) {
-    double sum = 0;
-    for (int k = 0; k < Simd<Real>::width; ++k) sum += v[k];
-    return sum;
-}
+// Lanes of sums in double precision. Vectors of reals are added to them a few at a time, so that no digits are lost
+// with their number.
+template <class Real, class Sum = double>
+struct LaneSums {
+    typedef Sum Lanes __attribute__((vector_size(Simd<Real>::width * sizeof(Sum))));
+    Lanes lanes;
+    void add(typename Simd<Real>::Vector v) { lanes += __builtin_convertvector(v, Lanes); }
+    Sum total() const {
+        Sum sum = 0;
+        for (int k = 0; k < Simd<Real>::width; ++k) sum += lanes[k];
+        return sum;
+    }
+};
+
+// The points of a block whose sums are formed in the precision of the block.
+constexpr int strip_points = 128;
+
+inline int end_of_strip(int begin, int count) { return begin + strip_points < count ? begin + strip_points : count; }
 
 // Adds sum over the block of x_bar (index, 1)^T, with `index` that of the output lattice, to a rows x (D + 1) record.
 // The cotangents past the end of the block must be zero up to a whole vector.
@@ -23,14 +35,19 @@ void add_matrix_moments(const LocalIndex<Real, D>& local, int count, int rows, c
                         double* record) {
     using S = Simd<Real>;
     for (int d = 0; d < rows; ++d) {
-        typename S::Vector total{}, moment[D]{};
-        for (int i = 0; i < count; i += S::width) {
-            const typename S::Vector v = S::load(x_bar[d] + i);
-            total += v;
-            for (int e = 0; e < D; ++e) moment[e] += v * S::load(local.index[e] + i);
+        LaneSums<Real> total{}, moment[D]{};
+        for (int begin = 0; begin < count; begin += strip_points) {
+            typename S::Vector strip{}, strip_moment[D]{};
+            for (int i = begin; i < end_of_strip(begin, count); i += S::width) {
+                const typename S::Vector v = S::load(x_bar[d] + i);
+                strip += v;
+                for (int e = 0; e < D; ++e) strip_moment[e] += v * S::load(local.index[e] + i);
+            }
+            total.add(strip);
+            for (int e = 0; e < D; ++e) moment[e].add(strip_moment[e]);
         }
-        const double sum = lane_sum<Real>(total);
-        for (int e = 0; e < D; ++e) record[d * (D + 1) + e] += local.origin[e] * sum + lane_sum<Real>(moment[e]);
+        const double sum = total.total();
+        for (int e = 0; e < D; ++e) record[d * (D + 1) + e] += local.origin[e] * sum + moment[e].total();
         record[d * (D + 1) + D] += sum;
     }
 }

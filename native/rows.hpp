@@ -130,26 +130,33 @@ void read_rows(const View<D>& view, const Cells<Real, D>& cells, const T* image,
         read_rows<T, Real, D, 8, 0, jet>(view, cells, image, out);
 }
 
+// The same numbers, in what sums are formed in.
+template <class Sum, int lanes, class Vector>
+inline typename Lanes<Sum, lanes>::Vector widened(Vector v) {
+    return __builtin_convertvector(v, typename Lanes<Sum, lanes>::Vector);
+}
+
 // Adds the shares of a point to a row along the first axis. It is compiled once, for the reason that multiply_add
 // gives: sums must have the same bits where a band parts the row.
-template <class Real, int lanes>
-__attribute__((noinline, noclone)) void add_to_line(Real* row, Real value, const Real* weight) {
-    using L = Lanes<Real, lanes>;
-    L::store(row, L::load(row) + value * L::load(weight));
+template <class Real, int lanes, class Sum>
+__attribute__((noinline, noclone)) void add_to_line(Sum* row, Real value, const Real* weight) {
+    using L = Lanes<Sum, lanes>;
+    L::store(row, L::load(row) + widened<Sum, lanes>(value * Lanes<Real, lanes>::load(weight)));
 }
 
 // Scatters to whole rows; the value of points that are not inside must be zero.
-template <class Real, int D, int lanes, bool banded>
-void push_rows(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Real* image, Band band) {
+template <class Real, int D, int lanes, bool banded, class Sum>
+void push_rows(const View<D>& view, const Cells<Real, D>& cells, const Real* value, Sum* image, Band band) {
     using L = Lanes<Real, lanes>;
+    using Sums = Lanes<Sum, lanes>;
     walk_apart(cells.position.count, [&](int i) {
-        Real* at = image + cells.offset[i];
+        Sum* at = image + cells.offset[i];
         const Real* along = cells.row_weight + i * lanes;
         if constexpr (D == 1 && banded) {  // the band may part the row
             const int64_t first = cells.first_row[i];
             const int begin = static_cast<int>(first < band.begin ? band.begin - first : 0);
             const int end = static_cast<int>(first + lanes > band.end ? band.end - first : lanes);
-            Real part[lanes] = {};
+            Sum part[lanes] = {};
             for (int t = begin; t < end; ++t) part[t] = at[t];
             add_to_line<Real, lanes>(part, value[i], along);
             for (int t = begin; t < end; ++t) at[t] = part[t];
@@ -157,11 +164,13 @@ void push_rows(const View<D>& view, const Cells<Real, D>& cells, const Real* val
             add_to_line<Real, lanes>(at, value[i], along);
         } else {
             const typename L::Vector shares = value[i] * L::load(along);
-            const auto add = [&](Real* row, Real weight) { L::store(row, L::load(row) + weight * shares); };
+            const auto add = [&](Sum* row, Real weight) {
+                Sums::store(row, Sums::load(row) + widened<Sum, lanes>(weight * shares));
+            };
             for (int t = 0; t < view.taps[0]; ++t) {
                 const int64_t first = cells.first_row[i] + t;
                 if (banded && (first < band.begin || first >= band.end)) continue;
-                Real* row = at + t * view.stride[0];
+                Sum* row = at + t * view.stride[0];
                 const Real weight = cells.weight[0][t][i];
                 if constexpr (D == 2)
                     add(row, weight);

@@ -140,9 +140,9 @@ void for_each_moving_tap(const View<D>& view, const PointTaps<Real, D>& taps, co
 }
 
 // One point of the second order, a tap at a time. `image_bar` and `h` may be null.
-template <class Real, int D>
+template <class Real, int D, class Sum>
 void second_at_point(const View<D>& view, const Cells<Real, D>& cells, int i, const Real* image, Real fill,
-                     const Real (*x_dot)[block_points], Real value, Real* image_bar, Band band,
+                     const Real (*x_dot)[block_points], Real value, Sum* image_bar, Band band,
                      Real (*h)[block_points]) {
     PointTaps<Real, D> taps;
     find_point_taps(view, cells, i, taps);
@@ -151,7 +151,7 @@ void second_at_point(const View<D>& view, const Cells<Real, D>& cells, int i, co
     const Real base = taps.whole ? Real(0) : fill;  // what taps beyond the border read
     auto visit = [&](int64_t offset, int64_t row, Real w_dot, const Moving<Real>* slope) {
         if (image_bar && (band.whole || (row >= band.begin && row < band.end)))
-            image_bar[offset] = multiply_add(value, w_dot, image_bar[offset]);
+            image_bar[offset] = multiply_add(Sum(value), Sum(w_dot), image_bar[offset]);
         if (h)
             for (int d = 0; d < D; ++d)
                 if (slope[d].dot != 0) sum[d] += slope[d].dot * (image[offset] - base);
@@ -163,9 +163,9 @@ void second_at_point(const View<D>& view, const Cells<Real, D>& cells, int i, co
 
 // The second order of one channel at a block of points whose samples are reals: h, and the scatter into `image_bar`.
 // Either may be null.
-template <class Real, int D>
+template <class Real, int D, class Sum>
 void second_block(const View<D>& view, const Cells<Real, D>& cells, const Real* image, Real fill,
-                  const Real (*x_dot)[block_points], const Real* value, Real* image_bar, Band band,
+                  const Real (*x_dot)[block_points], const Real* value, Sum* image_bar, Band band,
                   Real (*h)[block_points]) {
     using S = Simd<Real>;
     const int count = cells.position.count;
