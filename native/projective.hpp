@@ -141,7 +141,8 @@ void find_reciprocals(const ProjectiveMap<D>& map, const LocalIndex<Real, D>& lo
     }
 }
 
-// From the cotangent of the coordinates to that of the numerators and the denominator.
+// From the cotangent of the coordinates to that of the numerators and the denominator. What has no cotangent has none
+// here: its reciprocal may be infinite.
 template <class Real, int D>
 void to_homogeneous(const Position<Real, D>& position, const Real* reciprocal, const Real (*x_bar)[block_points],
                     Real (*row_bar)[block_points]) {
@@ -149,7 +150,7 @@ void to_homogeneous(const Position<Real, D>& position, const Real* reciprocal, c
         Real sum = 0;
         for (int d = 0; d < D; ++d) {
             const Real x = static_cast<Real>(position.floor[d][i]) + position.fraction[d][i];
-            row_bar[d][i] = x_bar[d][i] * reciprocal[i];
+            row_bar[d][i] = x_bar[d][i] == 0 ? Real(0) : x_bar[d][i] * reciprocal[i];
             sum += row_bar[d][i] * x;
         }
         row_bar[D][i] = -sum;
