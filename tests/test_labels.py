@@ -22,3 +22,13 @@ def test_of_equals_the_smaller_class_wins():
 def test_no_bit_of_64_is_lost(interpolation):
     image = np.array([[2**63 - 1, 2**62 + 1], [-(2**63) + 1, 7]], np.int64)
     np.testing.assert_array_equal(pb.warp(image, pb.Affine.identity(2), interpolation=interpolation), image)
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor"])
+def test_where_a_sample_wins_is_covered(kind):
+    image, at = np.full(5, 3, np.int32), np.linspace(-1.2, 5.2, 33)[:, None]
+    if kind == "tensor":
+        torch = pytest.importorskip("torch")
+        image, at = torch.tensor(image), torch.tensor(at)
+    values, coverage = pb.sample(image, at, interpolation="label", fill=9, return_weight=True)
+    np.testing.assert_array_equal(coverage, (np.asarray(values) == 3).astype(float))

@@ -18,7 +18,7 @@ from pullback import _check
 from pullback._arrays import is_masked, is_tensor, like, namespace
 from pullback._dtypes import holds_nan
 from pullback._kernels import KERNELS
-from pullback._plan import AREA, Plan
+from pullback._plan import AREA, INTERPOLATIONS, Plan
 from pullback.backends import Backend
 from pullback.sampling.call import Call
 
@@ -158,12 +158,15 @@ def mean_values(call: Call, known: Any, dtype: Any) -> tuple[Any, Any]:
 
 def coverage_of(call: Call) -> Any:
     """Return the coverage of an image all of whose samples are known, (1 or N, 1, *lattice)."""
-    one = like(1, call.image, real_dtype(call.backend, call.image))
+    dtype = real_dtype(call.backend, call.image)
+    # Labels are chosen among, in a dtype of theirs: a sample, or what is beyond the border.
+    is_chosen = INTERPOLATIONS["label"] in call.plan.interpolation
+    one = like(1, call.image, call.image.dtype if is_chosen else dtype)
     weight = namespace(one).broadcast_to(one, (1, 1, *call.image.shape[2:]))
     plan = replace(call.plan, fill=(0.0,))
     if call.recipe.prefilters:
         weight = call.backend.prefilter(weight, plan)
-    return call.pull(weight, plan, one.dtype)
+    return like(call.pull(weight, plan, one.dtype), call.image, dtype)
 
 
 def mean_gradient(call: Call, known: Any) -> tuple[Any, Any]:
