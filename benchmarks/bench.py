@@ -9,15 +9,9 @@ names, only workloads whose title contains one of them are run. `--write` puts t
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
-import os
-import platform
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,11 +19,11 @@ import PIL.Image
 import scipy.ndimage
 import torch
 import torch.nn.functional as F
+from measuring import OURS, machine, measure, set_threads, write_section
 
 import pullback as pb
 from pullback.train import models
 
-OURS = "pullback"
 ANGLE, ZOOM = 0.4, 0.6  # of the maps, in radians and samples a pixel: turned, and everywhere inside the image
 
 
@@ -410,35 +404,6 @@ def workloads() -> Iterator[Callable[[], Workload]]:
         yield partial(training_step, part)
 
 
-def set_threads(count: int) -> None:
-    """Let this library and every peer that has threads use `count`."""
-    pb.set_num_threads(count)
-    torch.set_num_threads(count)
-    cv2.setNumThreads(count)
-
-
-def measure(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median time of each call, in milliseconds.
-
-    The threads of some libraries go on spinning for a while after a call, and those of others fall asleep, so each
-    burst starts with a pause and calls that do not count; it lasts some 30 ms, as a loop in a program would.
-    """
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            time.sleep(0.02)
-            start = time.perf_counter()
-            call()
-            estimate = time.perf_counter() - start
-            if estimate < 0.1:
-                call()
-            for _ in range(min(max(int(0.03 / estimate), 1), 30)):
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
-    return {name: 1e3 * float(np.median(values)) for name, values in times.items()}
-
-
 Measured = dict[tuple[str, int, str], float]
 
 
@@ -461,31 +426,6 @@ def table(workload: Workload, threads: int, rounds: int, before: Measured) -> st
     return "\n".join(rows)
 
 
-def machine() -> str:
-    """Return a line on the machine and the versions."""
-    cpu = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    versions = {
-        name: importlib.metadata.version(package)
-        for name, package in {
-            "pullback": "pullback",
-            "NumPy": "numpy",
-            "SciPy": "scipy",
-            "OpenCV": "opencv-python-headless",
-            "Pillow": "pillow",
-            "torch": "torch",
-        }.items()
-    }
-    isa = pb.explain(np.zeros((2, 2), np.float32), pb.Affine.identity(2)).isa
-    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
-    date = datetime.date.today().isoformat()
-    return (
-        f"{cpu}, {os.cpu_count()} cores, instruction set {isa}, Python {platform.python_version()}; {listed}; {date}."
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="parts of the titles of the workloads to run")
@@ -506,8 +446,7 @@ def main() -> None:
             print(rows[-1], flush=True)
     if arguments.write:
         how = "Made by `benchmarks/bench.py --write`: the median time of a call, and the peer's time over ours."
-        page = f"# Measured ratios\n\n{machine()}\n\n{how}\n\n"
-        Path(__file__).with_name("results.md").write_text("\n".join([page + header, *rows]) + "\n")
+        write_section("Named workloads", "\n".join([f"{machine()}\n\n{how}\n", header, *rows]))
 
 
 if __name__ == "__main__":
