@@ -111,6 +111,7 @@ format: $(VENV)/built
 
 bench: $(VENV)/built
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/everyday.py
 
 wheel: $(VENV)/tools
 	$(BIN)/python -m pip wheel --no-build-isolation --no-deps --wheel-dir dist .
