@@ -416,7 +416,8 @@ def write(results: list[Result], count: int, seed: int) -> None:
     """Keep the rows, their summary and their picture."""
     draw(results, PICTURE)
     how = "Made by `benchmarks/everyday.py --write`: medians, and the time of the fastest other library over ours."
-    parts = [machine(), how, summary(results), "Every row:", "\n".join([HEADER, *map(line, results)])]
+    shown = "![One dot a row, by family, on an axis of ratios](everyday.svg)"
+    parts = [machine(), how, shown, summary(results), "Every row:", "\n".join([HEADER, *map(line, results)])]
     write_section("Everyday calls", "\n\n".join(parts))
     kept = {
         "processor": processor(),
