@@ -192,22 +192,25 @@ def test_images_that_may_be_a_batch_are_warned_of(kind):
 @pytest.mark.parametrize("interpolation", ["nearest", "linear", "cubic", "spline3"])
 @pytest.mark.parametrize("antialias", [False, True])
 def test_a_result_may_overlap_the_image(interpolation, antialias):
+    """One so large that it is not read whole before anything is written."""
     options = {"frame": "centered", "interpolation": interpolation, "antialias": antialias}
-    for turn in (pb.Affine.rotation(30), pb.Affine.scaling(2.0), pb.Displacement(np.full((8, 9, 2), 0.2))):
-        wanted = pb.warp(PLAIN, turn, **options)
-        image = PLAIN.copy()
+    plain = RANDOM.random((300, 280))
+    for turn in (pb.Affine.rotation(30), pb.Affine.scaling(2.0), pb.Displacement(np.full((300, 280, 2), 0.2))):
+        wanted = pb.warp(plain, turn, **options)
+        image = plain.copy()
         assert pb.warp(image, turn, out=image, **options) is image
         np.testing.assert_array_equal(image, wanted)
-    whole = np.zeros((10, 9))
-    whole[:8] = PLAIN
-    pb.warp(whole[:8], pb.Affine.rotation(30), out=whole[2:], **options)
-    np.testing.assert_array_equal(whole[2:], pb.warp(PLAIN, pb.Affine.rotation(30), **options))
+    whole = np.zeros((302, 280))
+    whole[:300] = plain
+    pb.warp(whole[:300], pb.Affine.rotation(30), out=whole[2:], **options)
+    np.testing.assert_array_equal(whole[2:], pb.warp(plain, pb.Affine.rotation(30), **options))
 
 
 def test_a_result_may_overlap_the_coordinates():
-    coords = RANDOM.uniform(0, 7, (8, 9, 2))
+    coords = RANDOM.uniform(0, 7, (300, 280, 2))
     wanted = pb.sample(PLAIN, coords)
-    np.testing.assert_array_equal(pb.sample(PLAIN, coords, out=coords[..., 0]), wanted)
+    out = coords.reshape(-1)[-300 * 280 :].reshape(300, 280)
+    np.testing.assert_array_equal(pb.sample(PLAIN, coords, out=out), wanted)
 
 
 def test_dtypes_of_results():
