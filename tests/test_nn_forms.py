@@ -382,3 +382,13 @@ def test_state_dict_round_trip(family):
 def test_wrong_forms_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         pb.nn.SpatialTransformer(nn.Flatten(), **options)
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (12, 24)])
+def test_a_constant_velocity_moves_by_so_many_half_sides(shape):
+    """Of each axis, where a free-form deformation counts in half sides of the shortest."""
+    vectors = torch.tensor([0.2, -0.1], dtype=torch.float64).repeat(64)[None]
+    flow = pb.nn.diffeomorphic(8).build(vectors, shape, {})
+    moved = flow.coordinates(shape, "centered") - torch.from_numpy(pb.Affine.identity(2).coordinates(shape, "centered"))
+    wanted = torch.tensor([0.2, -0.1 * shape[1] / shape[0]], dtype=torch.float64)
+    torch.testing.assert_close(moved[0, 3:9, 3:9], wanted.expand(6, 6, 2))
