@@ -215,11 +215,6 @@ MUTATIONS = [
             "beyond[rows] = np.where(inside, weight, 0).sum(1)",
         ),
         (
-            "a resized axis that wraps does not meet its end",
-            'if border == BORDERS["wrap"] and width < n_in and',
-            "if False and width < n_in and",
-        ),
-        (
             "areas that begin within a sample",
             "np.clip(edge, begin[:, None], end[:, None], out=edge)",
             "np.clip(edge, None, end[:, None], out=edge)",

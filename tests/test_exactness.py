@@ -160,3 +160,17 @@ def test_results_of_double_precision_are_summed_in_it(interpolation, dtype, chan
     else:
         found = pb.sample(image, coords, dtype=wide, **options)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64])
+def test_integers_of_32_bits_keep_their_digits(dtype):
+    """Which single precision could not hold."""
+    image = np.array([2**24 + 1, 2**24 + 3, 2**30 + 1, 5], dtype)
+    at = np.array([[0.0], [0.5], [1.0], [2.0], [2.5]])
+    for interpolation in ("linear", "cubic"):
+        found = pb.sample(image, at, interpolation=interpolation, border="edge")
+        np.testing.assert_array_equal(found[[0, 2, 3]], image[:3])
+    np.testing.assert_array_equal(pb.sample(image, at, border="edge")[[1, 4]], [2**24 + 2, 2**29 + 3])
+    known = pb.sample(image, at, border="edge", mask=np.array([False, False, False, True]))
+    np.testing.assert_array_equal(known[[0, 2, 3]], image[:3])
+    assert pb.gradient(image, at, border="edge").dtype == np.float64
