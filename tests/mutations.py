@@ -162,11 +162,6 @@ MUTATIONS = [
             "pass",
         ),
         (
-            "everything is covered",
-            "is_covered = coverage > least_coverage(call.plan)\n    fill =",
-            "is_covered = coverage >= 0\n    fill =",
-        ),
-        (
             "weights are taken for booleans",
             "graded = weight.dtype != (np.bool_ if xp is np else xp.bool)",
             "graded = False",
@@ -234,6 +229,11 @@ MUTATIONS = [
             "before = before.cummax(-1).values if is_tensor(before) else np.maximum.accumulate(before, -1)",
             "before = 0 * before",
         ),
+        (
+            "everything is covered",
+            "return ~(coverage <= least_coverage(call.plan))",
+            "return ~(coverage <= -1)",
+        ),
         # Warping
         ("a footprint of an infinite Jacobian", "    if not np.isfinite(jacobian).all():\n        return point\n", ""),
         ("a footprint beyond double precision", "    if not np.isfinite(s).all():\n        return point\n", ""),
@@ -253,12 +253,6 @@ MUTATIONS = [
             "np.ceil(s + _PRECISION), 1)))",
         ),
         ("labels are averaged over a footprint", '    _check.mixing(call.function, call.plan, "`antialias`")\n', ""),
-        (
-            "weights of a varying footprint",
-            "- np.abs(index), 0) / self.steps**2, axis=-1)",
-            "- np.abs(index), 0) / self.steps, axis=-1)",
-        ),
-        ("varying footprints where points are reversed", "    axes = axes[..., ::-1] if turned else axes\n", ""),
         ("off-diagonal blocks of normal equations", "for p, q in ((a, b), (b, a)):", "for p, q in ((a, b),):"),
         (
             "normal equations of another frame",
@@ -269,11 +263,6 @@ MUTATIONS = [
             "footprints of a reversed matrix",
             "linear = matrix[..., ::-1, -2::-1] if call.lattice.reversed",
             "linear = matrix[..., :-1] if call.lattice.reversed",
-        ),
-        (
-            "varying footprints without a bound",
-            "steps = np.maximum(np.ceil(np.minimum(s, _MOST_PASSES) - _PRECISION), 1)",
-            "steps = np.ceil(np.minimum(s, _MOST_PASSES))",
         ),
         (
             "as many channels as transforms are likely",
@@ -407,23 +396,8 @@ MUTATIONS = [
             "return tuple(n / count / unit for n, count, unit in zip(shape, self.shape, scale, strict=True))",
             "return tuple(max(shape) / count / unit for n, count, unit in zip(shape, self.shape, scale, strict=True))",
         ),
-        (
-            "an inverse field stops one step short",
-            "            if error <= tolerance:\n                return value\n            value = value - rest\n",
-            "            if error <= 100 * tolerance:\n                return value\n            value = value - rest\n",
-        ),
-        (
-            "a fitted free-form rests on one round",
-            "for _ in range(4):\n        rest = weights.T",
-            "for _ in range(0):\n        rest = weights.T",
-        ),
         ("mixed second differences are left out", "else steps[axis] if axis in (first, second) else None", "else None"),
         ("the energy of a spline in other units", "(_BILAPLACIAN[ndim] * unit ** (ndim - 4))", "_BILAPLACIAN[ndim]"),
-        (
-            "smoothing depends on the units",
-            "smoothing * unit ** (ndim - 4) * np.eye(count)",
-            "smoothing * np.eye(count)",
-        ),
         (
             "two control points almost in one place",
             "if squared[first, second] <= 1e-20 * np.max(np.var(points, 0)):",
@@ -569,11 +543,6 @@ MUTATIONS = [
             'period = {"wrap": side, "mirror": 2 * side - 2}.get(mode, 2 * side)',
         ),
         (
-            "padding is not added to an affine map",
-            "Affine(np.column_stack([matrix, offset + self.padding]))",
-            "Affine(np.column_stack([matrix, offset]))",
-        ),
-        (
             "negative halves are rounded up",
             'values += 0.5 if dtype.kind == "u" else np.copysign(0.5, values)',
             "values += 0.5",
@@ -629,7 +598,7 @@ MUTATIONS = [
             "key=lambda name: name",
         ),
         ("a stratified split by rounding down", "    quota[largest_remainders[: for_test - quota.sum()]] += 1\n", ""),
-        ("an IDX file that is too long", "if len(content) - start != expected:", "if len(content) - start < expected:"),
+        ("an IDX file that is too long", "if len(values) != expected:", "if len(values) < expected:"),
         (
             "a picture of one pixel more",
             "k = max(1, -(-max(height, width) // side))",
@@ -640,7 +609,6 @@ MUTATIONS = [
             "return np.concatenate([values[..., :-1] * (values[..., -1:] / opaque), values[..., -1:]], -1)",
             "return values",
         ),
-        ("16-bit pictures are as bright as 8-bit ones", "values /= np.iinfo(picture.dtype).max", "values /= 255"),
         ("training and testing share random numbers", "TRAINING, TESTING = 1, 2", "TRAINING, TESTING = 1, 1"),
         (
             "placed within one side alone",
@@ -677,6 +645,11 @@ MUTATIONS = [
             "the learning rate of localization networks",
             "settings.learning_rate, settings.localization_scale)",
             "settings.learning_rate, 1.0)",
+        ),
+        (
+            "16-bit pictures are as bright as 8-bit ones",
+            "white = int(np.iinfo(picture.dtype).max) if unsigned",
+            "white = 255 if unsigned",
         ),
         # The command line
         (
@@ -725,11 +698,6 @@ MUTATIONS = [
             "native: a scaled cotangent of positions",
             "static_cast<C>(scale * x_bar[d][first + i])",
             "static_cast<C>(x_bar[d][first + i])",
-        ),
-        (
-            "native: moments from the block's origin",
-            "local.origin[e] * sum + lane_sum<Real>(moment[e])",
-            "lane_sum<Real>(moment[e])",
         ),
         (
             "native: the denominator's share of a projective gradient",
