@@ -19,7 +19,7 @@ import PIL.Image
 import scipy.ndimage
 import torch
 import torch.nn.functional as F
-from measuring import OURS, machine, measure, set_threads, write_section
+from measuring import OURS, machine, measure, set_threads, write_section, xy
 
 import pullback as pb
 from pullback.train import models
@@ -47,11 +47,6 @@ def turned(shape: tuple[int, ...]) -> np.ndarray:
     linear[-2:, -2:] = ZOOM * np.array([[np.cos(ANGLE), np.sin(ANGLE)], [-np.sin(ANGLE), np.cos(ANGLE)]])
     middle = (np.array(shape) - 1) / 2
     return np.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
-
-
-def xy(matrix: np.ndarray) -> np.ndarray:
-    """Return a 2 x 3 matrix with its axes in the order (x, y)."""
-    return np.concatenate([matrix[::-1, 1::-1], matrix[::-1, 2:]], axis=1)
 
 
 def photograph(*shape: int) -> np.ndarray:

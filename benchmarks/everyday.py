@@ -28,7 +28,7 @@ import PIL.Image
 import scipy.ndimage
 import torch
 import torch.nn.functional as F
-from measuring import OURS, machine, measure, processor, set_threads, write_section
+from measuring import OURS, machine, measure, processor, set_threads, write_section, xy
 
 import pullback as pb
 
@@ -105,11 +105,6 @@ def turned(shape: tuple[int, int], degrees: float, zoom: float) -> np.ndarray:
     return np.concatenate([linear, (middle + shift - linear @ middle)[:, None]], 1)
 
 
-def xy(matrix: np.ndarray) -> np.ndarray:
-    """Return the matrix with its axes in the order (x, y)."""
-    return np.ascontiguousarray(np.concatenate([matrix[::-1, 1::-1], matrix[::-1, 2:]], 1))
-
-
 # Families: each is a function of its factors that returns the calls
 
 
@@ -159,13 +154,13 @@ def coordinates(size: int, interpolation: str, dtype: str, layout: str, order: s
 def resizing(size: int, zoom: float, interpolation: str, dtype: str, layout: str) -> Calls:
     image = picture((size, size + size // 2), dtype, layout)
     shape = tuple(max(1, round(zoom * n)) for n in image.shape[:2])
-    axis, antialias = None if layout == "plane" else -1, interpolation == "area"
-    chosen: dict[str, Any] = {"interpolation": interpolation, "channel_axis": axis}
-    if not antialias:
+    chosen: dict[str, Any] = {"interpolation": interpolation, "channel_axis": None if layout == "plane" else -1}
+    if interpolation != "area":  # which is a mean by itself
         chosen["antialias"] = False
-    calls: Calls = {OURS: lambda: pb.resize(image, shape, **chosen)}
-    calls["OpenCV"] = lambda: cv2.resize(image, shape[::-1], interpolation=FLAGS[interpolation])
-    return calls
+    return {
+        OURS: lambda: pb.resize(image, shape, **chosen),
+        "OpenCV": lambda: cv2.resize(image, shape[::-1], interpolation=FLAGS[interpolation]),
+    }
 
 
 def shrinking(size: int, zoom: float, interpolation: str, layout: str) -> Calls:
@@ -401,7 +396,7 @@ def draw(results: list[Result], path: Path) -> None:
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xscale="log", yticks=range(len(families)), yticklabels=families)
     axes.set_xlabel("time of the fastest other library / ours (bars: medians; right of the line we are faster)")
-    ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)]
+    ticks = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
     low, high = axes.get_xlim()
     axes.set_xticks([tick for tick in ticks if low <= tick <= high])
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -23,6 +23,11 @@ _MOST_CALLS = 30
 RESULTS = Path(__file__).with_name("results.md")
 
 
+def xy(matrix: np.ndarray) -> np.ndarray:
+    """Return a 2 x 3 matrix with its axes in the order (x, y)."""
+    return np.ascontiguousarray(np.concatenate([matrix[::-1, 1::-1], matrix[::-1, 2:]], axis=1))
+
+
 def set_threads(count: int) -> None:
     """Let this library and every peer that has threads use `count`."""
     pb.set_num_threads(count)
