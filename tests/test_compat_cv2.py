@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from covering import covered
+from opencv import DTYPES, flag, noise
 
 from pullback import _reference
 from pullback._plan import LATTICES, Cubic, Lattice, frame_of, make_plan
@@ -20,7 +21,6 @@ BORDERS = {
     "REFLECT_101": "reflect",
     "WRAP": "wrap",
 }
-DTYPES = ["uint8", "uint16", "int16", "float32", "float64"]
 SHAPE = (37, 46)
 OUTPUT = (29, 33)
 
@@ -36,17 +36,7 @@ def opencv():
 
 
 def image_of(dtype, channels=3, seed=0):
-    """Noise, of the size of an image: the worst case for positions that are rounded."""
-    random = np.random.default_rng(seed)
-    shape = (*SHAPE, channels) if channels else SHAPE
-    if np.dtype(dtype).kind == "f":
-        return random.uniform(0, 255, shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return random.integers(limits.min, limits.max, shape, endpoint=True).astype(dtype)
-
-
-def flag(name):
-    return getattr(compat, f"INTER_{name}")
+    return noise(dtype, SHAPE, channels, seed)
 
 
 def border_mode(name):

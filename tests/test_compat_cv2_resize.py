@@ -8,12 +8,12 @@ import pytest
 from covering import covered
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opencv import DTYPES, flag, noise
 
 import pullback as pb
 from pullback.compat import cv2 as compat
 
 NAMES = ["NEAREST", "NEAREST_EXACT", "LINEAR", "LINEAR_EXACT", "CUBIC", "AREA", "LANCZOS4"]
-DTYPES = ["uint8", "uint16", "int16", "float32", "float64"]
 SIDES = [(37, 46), (8, 28), (1, 47), (48, 42)]
 SHAPES = [(19, 36), (74, 92), (12, 23), (60, 20), (5, 90), (37, 46), (1, 1)]
 FACTORS = [(0.5, 0.5), (0.4, 0.55), (1.3, 2.7), (2.0, 0.3), (1 / 3, 0.25)]
@@ -22,20 +22,6 @@ FACTORS = [(0.5, 0.5), (0.4, 0.55), (1.3, 2.7), (2.0, 0.3), (1 / 3, 0.25)]
 @pytest.fixture(scope="module")
 def opencv():
     return pytest.importorskip("cv2")
-
-
-def image_of(dtype, sides, channels, seed=0):
-    """Noise, of the size of an image."""
-    random = np.random.default_rng(seed)
-    shape = (*sides, channels) if channels else sides
-    if np.dtype(dtype).kind == "f":
-        return random.uniform(0, 255, shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return random.integers(limits.min, limits.max, shape, endpoint=True).astype(dtype)
-
-
-def flag(name):
-    return getattr(compat, f"INTER_{name}")
 
 
 def assert_close(found, wanted):
@@ -56,7 +42,7 @@ def without_ties(found, wanted, sides, shape):
 
 @covered(name=NAMES, dtype=DTYPES, sides=SIDES, shape=SHAPES, channels=[0, 1, 3, 4])
 def test_a_size(opencv, name, dtype, sides, shape, channels, seed):
-    image = image_of(dtype, sides, channels, seed)
+    image = noise(dtype, sides, channels, seed)
     wanted = opencv.resize(image, shape[::-1], interpolation=flag(name))
     found = compat.resize(image, shape[::-1], interpolation=flag(name))
     if name == "NEAREST_EXACT":
@@ -69,7 +55,7 @@ def test_a_size(opencv, name, dtype, sides, shape, channels, seed):
 @covered(name=NAMES, dtype=DTYPES, sides=SIDES, factors=FACTORS, channels=[0, 1, 3, 4])
 def test_factors(opencv, name, dtype, sides, factors, channels, seed):
     """Positions come of the factors themselves, and not of the sides that they are rounded to."""
-    image, (fx, fy) = image_of(dtype, sides, channels, seed), factors
+    image, (fx, fy) = noise(dtype, sides, channels, seed), factors
     try:
         wanted = opencv.resize(image, None, fx=fx, fy=fy, interpolation=flag(name))
     except opencv.error:
@@ -90,14 +76,14 @@ def test_factors(opencv, name, dtype, sides, factors, channels, seed):
 )
 def test_where_rounding_decides_between_two_samples(opencv, name, sides, shape):
     """OpenCV's own steps are taken."""
-    image = image_of("float32", sides, 0)
+    image = noise("float32", sides, 0)
     wanted = opencv.resize(image, shape[::-1], interpolation=flag(name))
     np.testing.assert_allclose(compat.resize(image, shape[::-1], interpolation=flag(name)), wanted, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(74, 92), (12, 23)], ids=str)
 def test_what_pullback_has_under_other_names(shape):
-    image = image_of("float64", (37, 46), 3)
+    image = noise("float64", (37, 46), 3)
     options = {"antialias": False, "border": "edge", "channel_axis": -1}
     for name, ours in (("LINEAR", "linear"), ("CUBIC", pb.Cubic(-0.75)), ("LANCZOS4", "lanczos4")):
         found = compat.resize(image, shape[::-1], interpolation=flag(name))
@@ -123,7 +109,7 @@ def test_arguments_have_the_names_and_the_order_of_opencv(opencv):
 @pytest.mark.parametrize("channels", [0, 1, 3])
 @pytest.mark.parametrize("fits", [True, False])
 def test_dst_is_written_to_where_it_fits(channels, fits):
-    image = image_of("uint8", (20, 30), channels)
+    image = noise("uint8", (20, 30), channels)
     plain = compat.resize(image, (15, 10))
     dst = np.full(plain.shape, 77, np.uint8 if fits else np.int16)
     found = compat.resize(image, (15, 10), dst)
@@ -135,7 +121,7 @@ def test_dst_is_written_to_where_it_fits(channels, fits):
 
 
 def test_sizes_come_first():
-    image = image_of("uint8", (20, 30), 3)
+    image = noise("uint8", (20, 30), 3)
     np.testing.assert_array_equal(compat.resize(image, (15, 10), None, 9, 9), compat.resize(image, (15, 10)))
     assert compat.resize(image, (0, 10), fx=0.5, fy=0.5).shape == (10, 15, 3)
     same = compat.resize(image, None, fx=1.01, fy=1.01)
